@@ -1,0 +1,106 @@
+"""An artifact: the file that is deployed, and what its inputs and outputs are.
+
+Travels to devices: stdlib and numpy only, Python 3.9 syntax.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Optional, Tuple
+
+import numpy as np
+
+from targets.errors import ArtifactError
+
+SUFFIX_OF_FORMAT = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
+RUNTIME_OF_FORMAT = {"tflite": "tflite", "onnx": "onnxruntime", "openvino": "openvino"}
+FORMAT_OF_RUNTIME = {runtime: name for name, runtime in RUNTIME_OF_FORMAT.items()}
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Per-tensor affine quantization: real = scale * (integer - zero_point)."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output. A dynamic dimension is -1."""
+
+    name: str
+    shape: Tuple[int, ...]
+    dtype: str
+    quantization: Optional[Quantization] = None
+
+    def encode(self, array: np.ndarray) -> np.ndarray:
+        """The array in this tensor's own dtype: quantized (round half to even, saturated) or cast."""
+        if self.quantization is None:
+            return np.ascontiguousarray(array, dtype=self.dtype)
+        limits = np.iinfo(np.dtype(self.dtype))
+        scaled = np.rint(array / self.quantization.scale) + self.quantization.zero_point
+        return np.ascontiguousarray(np.clip(scaled, limits.min, limits.max), dtype=self.dtype)
+
+    def decode(self, array: np.ndarray) -> np.ndarray:
+        """Float32 values of a quantized tensor; any other array as it is."""
+        if self.quantization is None:
+            return array
+        centred = array.astype(np.int32) - self.quantization.zero_point
+        return (centred * self.quantization.scale).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model file. Size and sha256 cover all of its files (an OpenVINO .xml has a .bin)."""
+
+    path: Path
+    format: str
+    sha256: str
+    size_bytes: int
+    inputs: Tuple[TensorSpec, ...]
+    outputs: Tuple[TensorSpec, ...]
+
+    @property
+    def runtime(self) -> str:
+        """The name of the runtime that runs this format."""
+        return RUNTIME_OF_FORMAT[self.format]
+
+
+def format_of(path: Path) -> str:
+    """The format that a model file's suffix names.
+
+    Raises ArtifactError for a suffix of no known format.
+    """
+    for name, suffix in SUFFIX_OF_FORMAT.items():
+        if path.suffix == suffix:
+            return name
+    allowed = ", ".join(sorted(SUFFIX_OF_FORMAT.values()))
+    raise ArtifactError(f"{path}: '{path.suffix}' is no model format; allowed: {allowed}")
+
+
+def files_of(path: Path) -> List[Path]:
+    """All files of the model at path, the named one first.
+
+    Raises ArtifactError where one is missing.
+    """
+    files = [path]
+    if path.suffix == ".xml":
+        files.append(path.with_suffix(".bin"))
+    for file in files:
+        if not file.is_file():
+            raise ArtifactError(f"{file}: no such file; the model at {path.name} needs it")
+    return files
+
+
+def digest(files: List[Path]) -> Tuple[str, int]:
+    """The sha256 over all files (each file's own digest, in order) and their size in bytes."""
+    total = hashlib.sha256()
+    size_bytes = 0
+    for file in files:
+        content = file.read_bytes()
+        if len(files) == 1:
+            return hashlib.sha256(content).hexdigest(), len(content)
+        total.update(hashlib.sha256(content).digest())
+        size_bytes += len(content)
+    return total.hexdigest(), size_bytes
