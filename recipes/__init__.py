@@ -1,0 +1,1 @@
+"""What is wanted: one folder per recipe. Imports nothing of ours, as a user's own project does."""

@@ -1,0 +1,98 @@
+"""A candidate: a graph, the plans that shaped it, and its lineage. Stages return a new one.
+
+Saved as plans (JSON) and weights (safetensors), and rebuilt by replaying the plans on a fresh trace
+of the task: a saved program would have to be unpickled, which is never done.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from pipeline.graph import Graph
+from pipeline.prune import PrunePlan, apply
+from pipeline.workspace import atomic_write
+from targets.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model on its way to a device.
+
+    Attributes:
+        graph: the traced module, with its example inputs.
+        plans: the pruning plans that led from the dense graph to this one, in order.
+        lineage: what was done, in words, oldest first.
+    """
+
+    graph: Graph
+    plans: tuple[PrunePlan, ...] = ()
+    lineage: tuple[str, ...] = field(default=("dense",))
+
+    def pruned(self, plan: PrunePlan, graph: Graph) -> "Candidate":
+        """This candidate after a plan was applied to its graph."""
+        line = f"prune: {plan.macs_kept / plan.macs_dense:.0%} of MACs kept"
+        return Candidate(graph, (*self.plans, plan), (*self.lineage, line))
+
+    def with_graph(self, graph: Graph, line: str) -> "Candidate":
+        """This candidate with other weights, and what changed them."""
+        return replace(self, graph=graph, lineage=(*self.lineage, line))
+
+    def save(self, folder: Path) -> None:
+        """Writes plan-N.json, weights.safetensors and candidate.json into the folder."""
+        for index, plan in enumerate(self.plans):
+            plan.save(folder / f"plan-{index}.json")
+        save_file(_weights(self.graph.module), folder / "weights.safetensors")
+        facts = {"plans": len(self.plans), "lineage": list(self.lineage)}
+        atomic_write(folder / "candidate.json", json.dumps(facts, indent=2) + "\n")
+
+
+def load(folder: Path, dense: Graph) -> Candidate:
+    """Rebuilds a saved candidate by replaying its plans on the dense graph.
+
+    Args:
+        folder: what `Candidate.save` wrote.
+        dense: a fresh trace of the task's model.
+
+    Raises:
+        ArtifactError: the folder's files can't be read, or belong to another model.
+    """
+    try:
+        facts = json.loads((folder / "candidate.json").read_text())
+        plans = tuple(PrunePlan.load(folder / f"plan-{i}.json") for i in range(facts["plans"]))
+        weights = load_file(folder / "weights.safetensors")
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ArtifactError(f"{folder}: not a saved candidate: {error}") from error
+    graph = dense
+    for plan in plans:
+        graph = apply(graph, plan)
+    graph = graph if plans else dense.copy()
+    try:
+        _restore(graph.module, weights)
+    except RuntimeError as error:
+        raise ArtifactError(f"{folder}/weights.safetensors: of another model: {error}") from error
+    return Candidate(graph, plans, tuple(facts["lineage"]))
+
+
+def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The state, each tied tensor under its first name only."""
+    named: dict[str, torch.Tensor] = {}
+    seen: set[tuple[int, torch.Size]] = set()
+    for name, tensor in module.state_dict().items():
+        key = (tensor.data_ptr(), tensor.shape)
+        if tensor.numel() and key in seen:
+            continue
+        seen.add(key)
+        named[name] = tensor.detach().contiguous()
+    return named
+
+
+def _restore(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    expected = _weights(module)
+    missing = sorted(expected.keys() ^ weights.keys())
+    if missing:
+        raise RuntimeError(f"'{missing[0]}' is only in one of the two")
+    module.load_state_dict(weights, strict=False)
