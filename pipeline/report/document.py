@@ -1,0 +1,268 @@
+"""report.json, schema 1: what was asked, what was found, and what was judged.
+
+A reading is a finite number, or `{"unavailable": "why"}` where there is none: never 0 and never
+null. The text "unavailable: why" is understood on the way in. All models are frozen, refuse
+unknown keys, and can be made from objects with the same attributes (`model_validate`).
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "UNVERIFIED"]
+STATUSES: tuple[Status, ...] = ("PASS", "FAIL", "INCONCLUSIVE", "INVALID", "UNVERIFIED")
+Provenance = Literal["measured-on-device", "measured-host", "emulated", "modelled"]
+PREFIX = "unavailable:"
+
+
+class Section(BaseModel):
+    """One object of the document."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, from_attributes=True
+    )
+
+
+class Unavailable(Section):
+    """There is no reading, and why."""
+
+    unavailable: str
+
+
+def _reading(value: object) -> object:
+    """A reading as it is written: text that says why there is none becomes an object."""
+    if isinstance(value, str) and value.startswith(PREFIX):
+        return Unavailable(unavailable=value.removeprefix(PREFIX).strip())
+    if value is None:
+        return Unavailable(unavailable="not measured")
+    return value
+
+
+Reading = Annotated[
+    Annotated[float, Field(allow_inf_nan=False)] | Unavailable, BeforeValidator(_reading)
+]
+
+
+class ArtifactFacts(Section):
+    """A model file. The path is relative to the run folder; size and digest cover all its files."""
+
+    path: str
+    format: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size_bytes: int = Field(gt=0)
+
+
+class Quantiles(Section):
+    """Latency in ms: for each quantile the median over processes of the process's own."""
+
+    p50: Reading
+    p90: Reading
+    p95: Reading
+    p99: Reading
+
+
+class MeasurementSummary(Section):
+    """One artifact's measurement in short. `samples_path` holds every raw sample."""
+
+    latency_ms: Quantiles
+    peak_memory_mb: Reading
+    load_ms: Reading
+    first_inference_ms: Reading
+    energy_mj: Reading
+    provenance: Provenance
+    conditions: dict[str, JsonValue] = {}
+    samples_path: str | None = None
+
+
+class Line(Section):
+    """One limit, judged.
+
+    Attributes:
+        limit: its name, as `latency_ms.p95`.
+        budget: the absolute limit, in the unit that the name says.
+        observed: the quantity judged.
+        bound: how large it may be at this confidence; for a fact, the fact itself.
+        stated: the limit as the recipe states it ("40% of dense"), where that differs.
+    """
+
+    limit: str
+    budget: float = Field(allow_inf_nan=False)
+    observed: Reading
+    bound: Reading
+    status: Status
+    reason: str = ""
+    stated: str = ""
+
+
+class RowVerdict(Section):
+    """A verdict and the lines that it is the worst of."""
+
+    status: Status
+    lines: tuple[Line, ...] = ()
+
+
+class Channels(Section):
+    """How many channels of a group are kept."""
+
+    name: str
+    kept: int = Field(ge=0)
+    size: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _keeps_no_more_than_it_has(self) -> Self:
+        if self.kept > self.size:
+            raise ValueError(f"group {self.name} keeps {self.kept} of {self.size} channels")
+        return self
+
+
+class Declined(Section):
+    """Something that was left as it is (a pinned group, a float operator), and why."""
+
+    name: str
+    reason: str
+
+
+class Epoch(Section):
+    """One epoch of recovery. `metric` is the validation metric; `best` marks the one kept."""
+
+    epoch: int
+    loss: Reading
+    metric: Reading
+    learning_rate: Reading = Unavailable(unavailable="not recorded")
+    best: bool = False
+
+
+class Executed(Section):
+    """How many operators of a type the runtime really executes in a dtype."""
+
+    type: str
+    dtype: str
+    count: int = Field(gt=0)
+
+
+class Attempt(Section):
+    """One sitting of a measurement that was repeated: how it was judged, and why again."""
+
+    status: Status
+    reason: str = ""
+    samples_path: str | None = None
+
+
+class Row(Section):
+    """The dense baseline, or a candidate, on one runtime.
+
+    Attributes:
+        per_class: the metric by class, keyed by the class's name.
+        verdict: None where nothing was judged, as for the baseline.
+        lineage: what was done to the model, in words, oldest first.
+        selected: whether this is the candidate that the run chose for its runtime.
+        agreement: top-1 agreement with the quantized torch graph, 0 to 1.
+        attempts: every sitting, where it took more than one.
+    """
+
+    name: str
+    runtime: str
+    artifact: ArtifactFacts
+    metrics: dict[str, Reading] = {}
+    per_class: dict[str, Reading] = {}
+    measurement: MeasurementSummary
+    verdict: RowVerdict | None = None
+    lineage: tuple[str, ...] = ()
+    selected: bool = False
+    channels: tuple[Channels, ...] = ()
+    pinned: tuple[Declined, ...] = ()
+    executed: tuple[Executed, ...] = ()
+    float_operators: tuple[Declined, ...] = ()
+    agreement: Reading | None = None
+    history: tuple[Epoch, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+
+
+class Metric(Section):
+    """The metric that the budget speaks of."""
+
+    name: str
+    higher_is_better: bool = True
+
+
+class SearchTry(Section):
+    """A pruning ratio that was tried.
+
+    Attributes:
+        ratio: the share of each group's channels removed.
+        excess: the largest observed / budget over all limits and runtimes; 1.0 is at the limit.
+        limit: the limit (and runtime) behind it.
+        meets: whether it met every limit with the search's headroom.
+        chosen: whether the run went on with it.
+    """
+
+    ratio: float = Field(ge=0, le=1)
+    excess: Reading
+    limit: str
+    meets: bool
+    chosen: bool = False
+
+
+class Timing(Section):
+    """How long a step took; `reused` where the run folder had it already."""
+
+    step: str
+    seconds: Reading
+    reused: bool = False
+
+
+class Packaged(Section):
+    """An archive that was made. The path is relative to the run folder."""
+
+    path: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size_bytes: int = Field(gt=0)
+
+
+class Report(Section):
+    """A run, whole.
+
+    Attributes:
+        recipe: the recipe's name.
+        device: the device profile's name.
+        verdict: the worst of the selected candidates'.
+        baseline: the dense model, one row for each runtime.
+        candidates: what was made from it; one for each runtime is selected.
+        package: the archives by runtime; None where none was made.
+        settings: the recipe as it was run, overrides included.
+        profile: the device's facts.
+        tools: versions, by tool.
+    """
+
+    schema_version: Literal[1] = 1
+    recipe: str
+    device: str
+    verdict: Status
+    baseline: tuple[Row, ...]
+    candidates: tuple[Row, ...]
+    package: dict[str, Packaged] | None = None
+    settings: dict[str, JsonValue] = {}
+    profile: dict[str, JsonValue] = {}
+    tools: dict[str, str] = {}
+    metric: Metric | None = None
+    search: tuple[SearchTry, ...] = ()
+    timings: tuple[Timing, ...] = ()
+
+    @model_validator(mode="after")
+    def _selects_one_candidate_per_runtime(self) -> Self:
+        if any(row.selected for row in self.baseline):
+            raise ValueError("a baseline row is selected; only candidates are")
+        for runtime in {row.runtime for row in self.candidates}:
+            chosen = sum(row.selected for row in self.candidates if row.runtime == runtime)
+            if chosen != 1:
+                raise ValueError(f"{chosen} candidates for {runtime} are selected; allowed: one")
+        return self
+
+    def selected(self) -> Mapping[str, Row]:
+        """The chosen candidate of each runtime, in the order of the candidates."""
+        return {row.runtime: row for row in self.candidates if row.selected}
+
+    def dense(self) -> Mapping[str, Row]:
+        """The baseline's row of each runtime."""
+        return {row.runtime: row for row in self.baseline}
