@@ -1,0 +1,251 @@
+"""A budget: the limits that an artifact must meet, and the verdict on what was observed.
+
+The rule for samples is the unanimity of processes (its false-pass rate at the budget is at most
+4.7 % including one repetition; tests/targets/test_statistics.py simulates it).
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from targets.errors import RecipeError, UsageError
+from targets.limit import LIMITS, Drop, Limit, Relative
+from targets.measurement import median, order_statistic
+
+Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "UNVERIFIED"]
+_WORST_FIRST: tuple[Status, ...] = ("FAIL", "INVALID", "UNVERIFIED", "INCONCLUSIVE", "PASS")
+
+# Two scores in [0, 1] and their difference round by at most 2.2e-16 each; a drop of exactly
+# 0.01 must not fail a limit of 0.01.
+_ROUNDING = 1e-9
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LatencyLimits(_Section):
+    """Limits in milliseconds on quantiles of the latency."""
+
+    p50: Limit | None = None
+    p90: Limit | None = None
+    p95: Limit | None = None
+    p99: Limit | None = None
+
+
+class MetricLimits(_Section):
+    """How far a metric, over all or in its worst class, may fall below the dense model's."""
+
+    name: str
+    max_drop: Drop | None = None
+    max_class_drop: Drop | None = None
+
+
+class Budget(_Section):
+    """The limits of a recipe's `budget:` section. kB is 1,000 bytes, MB 1,000,000."""
+
+    latency_ms: LatencyLimits = LatencyLimits()
+    peak_memory_mb: Limit | None = None
+    size_kb: Limit | None = None
+    energy_mj: Limit | None = None
+    metric: MetricLimits | None = None
+
+    def limits(self) -> dict[str, float | Relative]:
+        """The limits that are set, by name, in the order of LIMITS."""
+        found: dict[str, float | Relative] = {}
+        for name in LIMITS:
+            section, _, key = name.rpartition(".")
+            holder = getattr(self, section) if section else self
+            value = getattr(holder, key) if holder is not None else None
+            if value is not None:
+                found[name] = value
+        return found
+
+    def with_limits(self, limits: Mapping[str, float | Relative]) -> "Budget":
+        """This budget with limits of the command line, by name, set or replaced."""
+        document = self.model_dump(exclude_none=True)
+        for name, limit in limits.items():
+            section, _, key = name.rpartition(".")
+            holder = document.setdefault(section, {}) if section else document
+            holder[key] = limit
+        return Budget.model_validate(document)
+
+    def against(self, dense: Mapping[str, float]) -> "AbsoluteBudget":
+        """The budget with relative limits made absolute by the dense baseline's values.
+
+        A relative limit whose dense value is missing keeps no number, and is judged UNVERIFIED.
+        """
+        return AbsoluteBudget(
+            tuple(_resolve(name, limit, dense.get(name)) for name, limit in self.limits().items())
+        )
+
+
+@dataclass(frozen=True)
+class AbsoluteLimit:
+    """One limit as a number, and as it was stated. None: relative to what was not measured."""
+
+    limit: str
+    budget: float | None
+    stated: str
+
+
+@dataclass(frozen=True)
+class AbsoluteBudget:
+    """A budget in numbers alone, for one sitting."""
+
+    limits: tuple[AbsoluteLimit, ...]
+
+
+def _resolve(name: str, limit: float | Relative, dense: float | None) -> AbsoluteLimit:
+    if isinstance(limit, Relative):
+        value = None if dense is None else dense * limit.percent / 100
+        return AbsoluteLimit(name, value, str(limit))
+    return AbsoluteLimit(name, limit, f"{limit:g}")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of one limit: samples per process, or one number; with its provenance.
+
+    With a quantile each process counts by its own quantile, without one by its maximum.
+    """
+
+    samples: tuple[tuple[float, ...], ...] = ()
+    value: float | None = None
+    quantile: float | None = None
+    provenance: str = "measured-on-device"
+    invalid_reason: str | None = None
+    missing_reason: str | None = None
+
+    def values(self) -> list[float]:
+        """One number per process, or the single number; empty where nothing was observed."""
+        if self.missing_reason is not None:
+            return []
+        if self.value is not None:
+            return [self.value]
+        return [order_statistic(each, self.quantile or 1.0) for each in self.samples if each]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One limit judged: `observed` is the median over processes, `bound` their largest."""
+
+    limit: str
+    budget: float | None
+    observed: float | None
+    bound: float | None
+    status: Status
+    reason: str
+    stated: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The worst line's status and all lines."""
+
+    status: Status
+    lines: tuple[Line, ...]
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The worst of some statuses: FAIL, INVALID, UNVERIFIED, INCONCLUSIVE, PASS."""
+    return min(statuses, key=_WORST_FIRST.index)
+
+
+def judge(budget: AbsoluteBudget, observations: Mapping[str, Observation]) -> Verdict:
+    """Judges every limit of the budget by its observation.
+
+    Raises UsageError for a budget without limits.
+    """
+    if not budget.limits:
+        raise UsageError(f"no limit to judge by; set one of {', '.join(LIMITS)}")
+    lines = tuple(_line(limit, observations.get(limit.limit)) for limit in budget.limits)
+    return Verdict(worst(line.status for line in lines), lines)
+
+
+def _line(limit: AbsoluteLimit, observation: Observation | None) -> Line:
+    values = observation.values() if observation else []
+    status, reason = _decide(limit.budget, observation, values)
+    observed = median(values) if values else None
+    bound = max(values, default=None)
+    return Line(limit.limit, limit.budget, observed, bound, status, reason, limit.stated)
+
+
+def _decide(
+    budget: float | None, observation: Observation | None, values: list[float]
+) -> tuple[Status, str]:
+    if observation is None or not values:
+        missing = observation.missing_reason if observation else None
+        return "UNVERIFIED", f"not measured: {missing}" if missing else "not measured"
+    if observation.invalid_reason:
+        return "INVALID", observation.invalid_reason
+    if not all(math.isfinite(value) for value in values):
+        return "INVALID", "the observation is not a finite number"
+    if budget is None:
+        return "UNVERIFIED", "the dense baseline was not measured"
+    if observation.provenance != "measured-on-device":
+        return "UNVERIFIED", f"only {observation.provenance}, not measured on the device"
+    return _compare(budget, values)
+
+
+def _compare(budget: float, values: list[float]) -> tuple[Status, str]:
+    within = [value <= budget * (1 + _ROUNDING) for value in values]
+    if len(values) == 1:
+        return ("PASS", "within the limit") if within[0] else ("FAIL", "over the limit")
+    told = f"{sum(within)} of {len(values)} processes are within the limit"
+    if all(within):
+        return "PASS", told
+    return ("INCONCLUSIVE" if any(within) else "FAIL"), told
+
+
+def read_budget(path: Path) -> Budget:
+    """Reads a budget of a YAML or JSON file, which is a recipe's `budget:` section.
+
+    Raises RecipeError naming file, line, key, what was found and what is allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RecipeError(f"budget file {path} can't be read: {error}") from error
+    if not isinstance(document, dict) or node is None:
+        raise RecipeError(
+            f"budget file {path}: expected keys such as 'latency_ms', found no mapping"
+        )
+    if set(document) == {"budget"}:
+        document = document["budget"]
+    try:
+        return Budget.model_validate(document)
+    except ValidationError as error:
+        raise RecipeError("\n".join(_told(path, node, each) for each in error.errors())) from error
+
+
+def _told(path: Path, node: yaml.Node, error: ErrorDetails) -> str:
+    keys = [str(key) for key in error["loc"] if not str(key).startswith("function-")]
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        known = sorted({*Budget.model_fields, *LatencyLimits.model_fields})
+        message = f"unknown key; allowed: {', '.join(known)}"
+    return f"{path}:{_line_of(node, keys)}: key '{'.'.join(keys)}': {message}"
+
+
+def _line_of(node: yaml.Node, keys: Sequence[str]) -> int:
+    line = node.start_mark.line + 1
+    for key in keys:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        for name, value in node.value:
+            if name.value in (key, "budget"):
+                line, node = name.start_mark.line + 1, value
+                break
+    return line
+
+
+assert set(get_args(Status)) == set(_WORST_FIRST)

@@ -1,0 +1,110 @@
+"""One limit: its name, and the number or share of dense that it allows."""
+
+import math
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from targets.errors import RecipeError
+from targets.measurement import QUANTILES
+
+LATENCY_LIMITS = {f"latency_ms.{name}": quantile for name, quantile in QUANTILES.items()}
+METRIC_LIMITS = ("metric.max_drop", "metric.max_class_drop")
+LIMITS = (*LATENCY_LIMITS, "peak_memory_mb", "size_kb", "energy_mj", *METRIC_LIMITS)
+
+ALLOWED = "a number above 0 or 'NN% of dense'"
+_RELATIVE = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*%\s*of\s+dense\s*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A limit in percent of the dense baseline of the same sitting."""
+
+    percent: float
+
+    def __str__(self) -> str:
+        """As it is written in a recipe."""
+        return f"{self.percent:g}% of dense"
+
+
+def parse_limit(value: object) -> float | Relative:
+    """A limit as a recipe, a budget file or the command line writes it.
+
+    Raises ValueError saying what was found and what is allowed.
+    """
+    if isinstance(value, Relative):
+        return value
+    match = _RELATIVE.fullmatch(value) if isinstance(value, str) else None
+    number = _number(match.group(1) if match else value)
+    if number is None or not math.isfinite(number) or number <= 0:
+        raise ValueError(f"found {_shown(value)}; allowed: {ALLOWED}")
+    return Relative(number) if match else number
+
+
+def _absolute(value: object) -> float:
+    limit = parse_limit(value)
+    if isinstance(limit, Relative):
+        raise ValueError(f"found {_shown(value)}; a drop is already relative to dense: a number")
+    return limit
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _shown(value: object) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+Limit = Annotated[
+    float | Relative,
+    BeforeValidator(parse_limit),
+    PlainSerializer(lambda limit: str(limit) if isinstance(limit, Relative) else limit),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": r"^[0-9.]+% of dense$"},
+            ]
+        }
+    ),
+]
+Drop = Annotated[
+    float,
+    BeforeValidator(_absolute),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]
+
+
+def limit_named(name: str) -> str:
+    """The name itself. Raises RecipeError with the nearest name where there is no such limit."""
+    if name in LIMITS:
+        return name
+    near = get_close_matches(name, LIMITS, 1, cutoff=0.3)
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    raise RecipeError(f"no limit is called '{name}'{hint} Allowed: {', '.join(LIMITS)}")
+
+
+def limit_from_text(text: str) -> tuple[str, float | Relative]:
+    """Reads one limit of the command line, such as "latency_ms.p95=8".
+
+    Raises RecipeError saying what was found and what is allowed.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise RecipeError(f"limit '{text}' has no value; write it as latency_ms.p95=8")
+    name = limit_named(name.strip())
+    if name in METRIC_LIMITS:
+        raise RecipeError(f"limit '{name}' compares with a dense model; it belongs in a recipe")
+    try:
+        return name, parse_limit(value.strip())
+    except ValueError as error:
+        raise RecipeError(f"limit '{name}': {error}") from error

@@ -1,0 +1,264 @@
+"""A measurement: the raw samples of one artifact, how they were taken and what they say.
+
+Travels to devices: stdlib only, Python 3.9 syntax.
+"""
+
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from targets.errors import ArtifactError
+
+PROVENANCES = ("measured-on-device", "measured-host", "emulated", "modelled")
+QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+LARGEST_DRIFT = 0.05
+LARGEST_REFERENCE_CHANGE = 0.10
+_SINGLE_TIMES = ("load_ns", "first_inference_ns", "reference_ns_before", "reference_ns_after")
+
+
+@dataclass(frozen=True)
+class TimingRule:
+    """How a sitting is measured. Durations in seconds, counts per process.
+
+    Warm-up follows AndroidX's WarmupManager: a fast and a slow moving average within
+    `warmup_tolerance` of each other for `warmup_stable_iterations`.
+    """
+
+    processes: int = 5
+    retry_processes: int = 6
+    memory_processes: int = 5
+    min_samples: int = 100
+    min_seconds: float = 1.0
+    max_seconds: float = 60.0
+    warmup_min_iterations: int = 30
+    warmup_min_s: float = 0.25
+    warmup_max_s: float = 8.0
+    warmup_fast: float = 0.1
+    warmup_slow: float = 0.005
+    warmup_tolerance: float = 0.04
+    warmup_stable_iterations: int = 40
+    cool_down_s: float = 5.0
+    attempts: int = 3
+
+    @classmethod
+    def quick(cls) -> "TimingRule":
+        """A cheap rule for searching and for tests. Its verdicts are too weak to report."""
+        return cls(
+            processes=2,
+            retry_processes=2,
+            memory_processes=1,
+            min_samples=30,
+            min_seconds=0.2,
+            max_seconds=5.0,
+            warmup_min_s=0.05,
+            warmup_max_s=0.5,
+            cool_down_s=0.0,
+        )
+
+    def covering(self, quantile: float) -> "TimingRule":
+        """The same rule with samples enough to judge this quantile (p99 asks for 300)."""
+        return replace(self, min_samples=max(self.min_samples, least_samples(quantile) + 1))
+
+    def retried(self) -> "TimingRule":
+        """The rule of the repetition that follows an INCONCLUSIVE sitting."""
+        count = self.retry_processes
+        return replace(self, processes=count, memory_processes=max(self.memory_processes, count))
+
+
+@dataclass(frozen=True)
+class ExecutedOp:
+    """One operator as the runtime really executes it; dtype in numpy's terms ("int8")."""
+
+    name: str
+    type: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class ProcessSamples:
+    """What one fresh process measured. `load_ns` is file to ready; all times in nanoseconds."""
+
+    latency_ns: Tuple[int, ...]
+    load_ns: int
+    first_inference_ns: int
+    reference_ns_before: int
+    reference_ns_after: int
+    warmup_iterations: int
+    conditions: Mapping[str, str] = field(default_factory=dict)
+
+    def drift(self) -> float:
+        """Last third's median against the first third's: 0.05 is 5 % slower at the end."""
+        third = max(1, len(self.latency_ns) // 3)
+        first, last = self.latency_ns[:third], self.latency_ns[-third:]
+        return median(last) / median(first) - 1.0
+
+    def reference_change(self) -> float:
+        """The reference kernel after the samples against before them."""
+        return self.reference_ns_after / self.reference_ns_before - 1.0
+
+
+@dataclass(frozen=True)
+class MemoryPhases:
+    """Peak resident bytes of each phase of one process, the peak being reset between them.
+
+    `import_bytes` is what is resident once the runtime is imported. A phase that could not be
+    read is None and `reason` says why.
+    """
+
+    import_bytes: Optional[int] = None
+    load_bytes: Optional[int] = None
+    prepare_bytes: Optional[int] = None
+    infer_bytes: Optional[int] = None
+    reason: Optional[str] = None
+
+    def above_import_bytes(self) -> Optional[int]:
+        """The inference phase's peak above the process after its imports."""
+        if self.infer_bytes is None or self.import_bytes is None:
+            return None
+        return self.infer_bytes - self.import_bytes
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All samples of one artifact in one sitting. Made in targets.trial, read everywhere."""
+
+    artifact_sha256: str
+    runtime: str
+    processes: Tuple[ProcessSamples, ...]
+    memory: Tuple[MemoryPhases, ...]
+    provenance: str
+    conditions: Mapping[str, str] = field(default_factory=dict)
+
+    def latency_ms(self, quantile: float) -> List[float]:
+        """Each process's own quantile in milliseconds."""
+        return [order_statistic(each.latency_ns, quantile) / 1e6 for each in self.processes]
+
+    def peak_memory_mb(self) -> List[float]:
+        """Each memory process's peak in MB (1e6 bytes); empty where it could not be read."""
+        peaks = [each.above_import_bytes() for each in self.memory]
+        return [peak / 1e6 for peak in peaks if peak is not None]
+
+    def memory_reason(self) -> str:
+        """Why there is no peak memory."""
+        reasons = [each.reason for each in self.memory if each.reason]
+        return reasons[0] if reasons else "not measured"
+
+    def invalid_reason(self) -> Optional[str]:
+        """Why these samples must not be judged, or None.
+
+        The median over processes of drift and of the reference kernel's change: one disturbed
+        process moves neither, and a machine that slows down under load moves both.
+        """
+        if not self.processes:
+            return None
+        return _too_far(
+            "latency drifts by", [each.drift() for each in self.processes], LARGEST_DRIFT
+        ) or _too_far(
+            "the reference kernel changes by",
+            [each.reference_change() for each in self.processes],
+            LARGEST_REFERENCE_CHANGE,
+        )
+
+    def too_few(self, quantile: float) -> Optional[str]:
+        """Why there are too few samples for a quantile, or None."""
+        least = least_samples(quantile)
+        found = min((len(each.latency_ns) for each in self.processes), default=0)
+        if found >= least:
+            return None
+        return f"{found} samples per process; p{quantile * 100:g} needs {least}"
+
+    def summary(self) -> Dict[str, object]:
+        """The report's `measurement` dictionary; what is missing is "unavailable: reason"."""
+        return {
+            "latency_ms": {name: self._quantile(at) for name, at in QUANTILES.items()},
+            "peak_memory_mb": _median_or(self.peak_memory_mb(), self.memory_reason()),
+            "load_ms": self._time(lambda each: each.load_ns),
+            "first_inference_ms": self._time(lambda each: each.first_inference_ns),
+            "energy_mj": unavailable("no energy meter is attached"),
+            "provenance": self.provenance,
+            "conditions": dict(self.conditions),
+        }
+
+    def _quantile(self, quantile: float) -> Union[float, str]:
+        few = self.too_few(quantile)
+        return unavailable(few) if few else median(self.latency_ms(quantile))
+
+    def _time(self, of: Callable[[ProcessSamples], int]) -> Union[float, str]:
+        return _median_or([of(each) / 1e6 for each in self.processes], "not measured")
+
+    def to_json(self) -> Dict[str, object]:
+        """A JSON-able dictionary with every raw sample; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Measurement":
+        """Reads what `to_json` wrote.
+
+        Raises ArtifactError naming the first key that is missing, unknown or of a wrong type.
+        """
+        values = _checked(cls, document)
+        values["processes"] = tuple(process_from_json(each) for each in values["processes"])
+        values["memory"] = tuple(memory_from_json(each) for each in values["memory"])
+        return cls(**values)
+
+
+def process_from_json(document: Mapping[str, Any]) -> ProcessSamples:
+    """One process's samples, as the agent or a samples file tells them.
+
+    Raises ArtifactError where a key is wrong, or a time is not a positive integer.
+    """
+    values = _checked(ProcessSamples, document)
+    values["latency_ns"] = tuple(values["latency_ns"])
+    times = values["latency_ns"] + tuple(values[name] for name in _SINGLE_TIMES)
+    if not values["latency_ns"] or not all(type(each) is int and each > 0 for each in times):
+        raise ArtifactError("samples: times must be whole nanoseconds above 0, at least one sample")
+    return ProcessSamples(**values)
+
+
+def memory_from_json(document: Mapping[str, Any]) -> MemoryPhases:
+    """One process's memory phases. Raises ArtifactError where a key is wrong."""
+    return MemoryPhases(**_checked(MemoryPhases, document))
+
+
+def least_samples(quantile: float) -> int:
+    """Samples needed so that their maximum bounds the quantile at 95 %: p50 5, p95 59, p99 299."""
+    return math.ceil(math.log(0.05) / math.log(quantile))
+
+
+def order_statistic(values: Sequence[float], quantile: float) -> float:
+    """The smallest value that at least this share of the values does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(quantile * len(ordered) - 1e-9) - 1)]
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value, or the mean of the two middle ones."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return float(ordered[half]) if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def unavailable(reason: str) -> str:
+    """How a reading that does not exist is written; never 0."""
+    return f"unavailable: {reason}"
+
+
+def _median_or(values: Sequence[float], reason: str) -> Union[float, str]:
+    return median(values) if values else unavailable(reason)
+
+
+def _too_far(what: str, changes: Sequence[float], largest: float) -> Optional[str]:
+    change = median(changes)
+    if abs(change) <= largest:
+        return None
+    return f"{what} {change:+.1%} (median over processes); allowed ±{largest:.0%}"
+
+
+def _checked(kind: type, document: Mapping[str, Any]) -> Dict[str, Any]:
+    if not isinstance(document, Mapping):
+        raise ArtifactError(f"samples: expected an object, found {type(document).__name__}")
+    known = {each.name for each in fields(kind)}
+    for key in sorted(known.symmetric_difference(document)):
+        trouble = "missing" if key in known else "unknown"
+        raise ArtifactError(f"samples: key '{key}' is {trouble} in {kind.__name__}")
+    return dict(document)
