@@ -1,5 +1,164 @@
-"""The command line."""
+"""The command line: argv in, exit code out. Imports no torch: the doors load when they are called.
+
+Exit codes: 0 met · 1 internal error · 2 usage or input · 3 budget missed · 4 not decided ·
+5 device unreachable · 6 conversion · 7 environment · 130 interrupted.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.boundary import guarded
+
+app = typer.Typer(
+    name="edgesmith",
+    help="Turns a trained PyTorch model into an artifact that provably meets a device's budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+devices = typer.Typer(
+    help="The device profiles.", invoke_without_command=True, rich_markup_mode=None
+)
+app.add_typer(devices, name="devices")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Device = Annotated[str | None, typer.Option("--device", help="A device profile's name.")]
+Runtimes = Annotated[
+    list[str] | None,
+    typer.Option("--runtime", help="Only this runtime; may be given more than once."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Overrides the recipe: steps.0.prune.ratio=.5"),
+]
+Limits = Annotated[
+    list[str] | None, typer.Option("--limit", metavar="LIMIT=NUMBER", help="latency_ms.p95=8")
+]
+BudgetFile = Annotated[Path | None, typer.Option("--budget", help="A YAML file of limits.")]
+Model = Annotated[Path, typer.Argument(help="A .tflite, .onnx or .xml file.")]
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A recipe folder or file.")],
+    out: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
+    device: Device = None,
+    runtime: Runtimes = None,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Makes, measures, judges and packages an artifact for each runtime of a recipe."""
+    with guarded(as_json):
+        from pipeline import doors
+
+        order = doors.Order(recipe, out, device, tuple(runtime or ()), tuple(overrides or ()))
+        doors.dry_run(order, as_json) if dry_run else doors.run(order, as_json)
+
+
+@app.command()
+def measure(model: Model, device: Device = None, as_json: Json = False) -> None:
+    """Measures a model file on a device."""
+    with guarded(as_json):
+        from pipeline import check
+
+        check.measure(model, device or "host", as_json)
+
+
+@app.command()
+def check(
+    model: Model,
+    device: Device = None,
+    limit: Limits = None,
+    budget: BudgetFile = None,
+    as_json: Json = False,
+) -> None:
+    """Judges a model file, ours or not, against limits on a device."""
+    with guarded(as_json):
+        from pipeline import check as checking
+
+        checking.check(model, device or "host", tuple(limit or ()), budget, as_json)
+
+
+@app.command()
+def init(folder: Path, as_json: Json = False) -> None:
+    """Writes a commented recipe folder that runs as it is, to fill in."""
+    with guarded(as_json):
+        from pipeline import doors
+
+        doors.init(folder, as_json)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    as_json: Json = False,
+) -> None:
+    """Prints a finished run's table and writes its report.html again."""
+    with guarded(as_json):
+        from pipeline import doors
+
+        doors.report(folder, as_json)
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Where the run folders are.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Lists the runs below a folder."""
+    with guarded(as_json):
+        from pipeline import doors
+
+        doors.runs(folder, as_json)
+
+
+@app.command()
+def schema(as_json: Json = False) -> None:
+    """Prints the JSON schema of recipe.yaml."""
+    with guarded(as_json):
+        from pipeline import doors
+
+        doors.schema()
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Says what this machine has, what is missing and the command that cures it."""
+    with guarded(as_json):
+        from pipeline import doors
+
+        doors.doctor(as_json)
+
+
+@devices.callback()
+def devices_list(context: typer.Context, as_json: Json = False) -> None:
+    """Lists the device profiles."""
+    if context.invoked_subcommand is None:
+        list_devices(as_json)
+
+
+@devices.command("list")
+def list_devices(as_json: Json = False) -> None:
+    """Lists the device profiles."""
+    with guarded(as_json):
+        from pipeline import profiles
+
+        profiles.print_all(as_json)
+
+
+@devices.command("show")
+def show_device(name: str, as_json: Json = False) -> None:
+    """Shows one device profile, whole."""
+    with guarded(as_json):
+        from pipeline import profiles
+
+        profiles.print_one(name, as_json)
 
 
 def main() -> None:
-    """Runs the command line."""
+    """The entry point of the `edgesmith` command."""
+    app()

@@ -1,0 +1,95 @@
+"""The stages that look at an artifact: what runs in it, how well it scores, how fast it is.
+
+Each is a step of the workspace, keyed by the artifact's sha256, so what was seen once of the same
+file is not looked at again.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import evaluate
+from pipeline.desk import Desk
+from pipeline.evaluate import Scores
+from pipeline.stages import Exported
+from pipeline.workspace import atomic_write
+from targets import trial as trials
+from targets.artifact import Artifact
+from targets.budget import Observation, Verdict
+from targets.errors import ConversionError
+from targets.target import Description
+from targets.trial import Trial
+
+LEAST_AGREEMENT = 0.99
+"""Top-1 agreement of an int8 artifact with the quantized torch graph on the validation split."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An artifact, and what is known of it before any timing.
+
+    Attributes:
+        description: the artifact's interface and the operators that its runtime executes.
+        scores: metrics of the artifact itself on the validation split.
+        outputs: its raw outputs there, for agreement and golden vectors.
+        agreement: top-1 agreement with the quantized torch graph; None for float32.
+    """
+
+    description: Description
+    scores: Scores
+    outputs: np.ndarray
+    agreement: float | None
+
+    @property
+    def artifact(self) -> Artifact:
+        """The artifact itself."""
+        return self.description.artifact
+
+
+def see(desk: Desk, runtime: str, exported: Exported) -> Seen:
+    """Describes and scores one runtime's artifact, and checks that int8 is int8.
+
+    Raises:
+        ConversionError: an int8 artifact executes no int8 operator, or does not agree with the
+            quantized torch graph.
+    """
+    target = desk.targets[runtime]
+    path = exported.files[runtime]
+    description = target.describe(path)
+    scores, outputs = _score(desk, runtime, description.artifact)
+    reference = exported.reference
+    if reference is None:
+        return Seen(description, scores, outputs, None)
+    agreement = evaluate.agreement(outputs, reference)
+    _is_int8(runtime, description, agreement)
+    return Seen(description, scores, outputs, agreement)
+
+
+def _is_int8(runtime: str, description: Description, agreement: float) -> None:
+    dtypes = [one.dtype for one in description.executed]
+    if not any(dtype in ("int8", "uint8") for dtype in dtypes):
+        raise ConversionError(
+            f"{runtime}: the quantized artifact executes no int8 operator "
+            f"(found {', '.join(sorted(set(dtypes)))}); it would be no faster than float32"
+        )
+    if agreement < LEAST_AGREEMENT:
+        raise ConversionError(
+            f"{runtime}: the artifact agrees with the quantized torch graph on {agreement:.1%} of "
+            f"the validation split (needed {LEAST_AGREEMENT:.0%}); its converter changed the model"
+        )
+
+
+def _score(desk: Desk, runtime: str, artifact: Artifact) -> tuple[Scores, np.ndarray]:
+    def work(folder: Path) -> None:
+        desk.console.progress(f"scoring on {runtime}", 0.0)
+        scores, outputs = evaluate.score_artifact(desk.targets[runtime], artifact, desk.task)
+        np.save(folder / "outputs.npy", outputs)
+        atomic_write(folder / "scores.json", json.dumps(asdict(scores), indent=2) + "\n")
+
+    inputs = {"artifact": artifact.sha256, "task": desk.task.identity(), "runtime": runtime}
+    folder = desk.workspace.step(f"score-{runtime}", inputs, work)
+    scores = Scores(**json.loads((folder / "scores.json").read_text()))
+    return scores, np.load(folder / "outputs.npy", allow_pickle=False)

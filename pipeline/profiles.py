@@ -1,0 +1,31 @@
+"""`edgesmith devices`: the profiles, as a table or as JSON."""
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.printing import print_json
+from targets import device
+
+
+def print_all(as_json: bool) -> None:
+    """Prints every profile, a line each."""
+    profiles = [device.load(name) for name in device.names()]
+    if as_json:
+        print_json([profile.model_dump(mode="json") for profile in profiles])
+        return
+    table = Table("name", "link", "arch", "runtimes", "description", box=None, pad_edge=False)
+    for one in profiles:
+        table.add_row(one.name, one.link, one.arch, ", ".join(one.runtimes), one.description)
+    Console().print(table)
+
+
+def print_one(name: str, as_json: bool) -> None:
+    """Prints one profile, whole. Raises UsageError for an unknown name."""
+    profile = device.load(name).model_dump(mode="json")
+    if as_json:
+        print_json(profile)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in profile.items():
+        table.add_row(key, str(value))
+    Console().print(table)

@@ -1,0 +1,161 @@
+"""The stages that make files: dense, prune, recover, export. Each a step of the workspace.
+
+A step's folder is named after everything that went into it, so the name of one folder is all that
+the next step needs as its key.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline import candidate as candidates
+from pipeline import evaluate
+from pipeline.candidate import Candidate
+from pipeline.desk import Desk
+from pipeline.graph import Graph
+from pipeline.prune import PrunePlan, apply, plan, verify
+from pipeline.quantize import Quantized, quantize
+from pipeline.recipe import Prune, Quantize, Recover
+from pipeline.recover import recover as fine_tune
+from pipeline.workspace import atomic_write
+from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT
+from targets.errors import EdgesmithError
+
+ORACLE_TOLERANCE = 1e-4
+"""float32 against the masked original: two orders above rounding over some fifty layers."""
+
+
+def dense(desk: Desk) -> Path:
+    """The dense model, as a candidate."""
+
+    def work(folder: Path) -> None:
+        Candidate(desk.dense).save(folder)
+
+    return desk.workspace.step("dense", {"task": desk.task.identity()}, work)
+
+
+def prune(desk: Desk, parent: Path, settings: Prune) -> Path:
+    """The parent with channels removed, checked against the masked original on real inputs."""
+
+    def work(folder: Path) -> None:
+        before = candidates.load(parent, desk.dense)
+        decided = plan(
+            before.graph,
+            ratio=settings.ratio,
+            macs=settings.macs,
+            importance=settings.importance,
+            multiple=settings.multiple,
+        )
+        after = apply(before.graph, decided)
+        facts = {"oracle_error": _agree(desk, before.graph, decided, after)}
+        before.pruned(decided, after).save(folder)
+        atomic_write(folder / "facts.json", json.dumps(facts) + "\n")
+
+    inputs = {"parent": parent.name, "settings": settings.model_dump(mode="json")}
+    return desk.workspace.step("prune", inputs, work)
+
+
+def _agree(desk: Desk, before: Graph, decided: PrunePlan, after: Graph) -> float:
+    inputs, _ = next(iter(desk.task.batches("calibration")))
+    error = verify(before, decided, after, tuple(one[:8] for one in inputs))
+    if not error <= ORACLE_TOLERANCE:
+        raise EdgesmithError(
+            f"the pruned model differs from the masked original by {error:.2g} "
+            f"(allowed {ORACLE_TOLERANCE:g}); nothing was delivered. This is a bug in edgesmith."
+        )
+    return error
+
+
+def recover(desk: Desk, parent: Path, settings: Recover) -> Path:
+    """The parent after fine-tuning, taught by the dense model."""
+
+    def work(folder: Path) -> None:
+        student = candidates.load(parent, desk.dense)
+        done = fine_tune(student.graph, desk.dense, desk.task, settings, desk.console.progress)
+        line = f"recover: {settings.epochs} epochs" + (", distilled" if settings.distill else "")
+        student.with_graph(done.graph, line).save(folder)
+        history = [epoch.to_json() for epoch in done.history]
+        atomic_write(folder / "history.json", json.dumps(history, indent=2) + "\n")
+
+    inputs = {
+        "parent": parent.name,
+        "settings": settings.model_dump(mode="json"),
+        "threads": torch.get_num_threads(),  # sums are split by thread, so the weights depend on it
+    }
+    return desk.workspace.step("recover", inputs, work)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export step left: a model file per runtime, and why a runtime has none."""
+
+    folder: Path
+    files: Mapping[str, Path]
+    failures: Mapping[str, str]
+
+    @property
+    def reference(self) -> np.ndarray | None:
+        """The quantized torch graph's outputs on the validation split; None for float32."""
+        path = self.folder / "reference.npy"
+        return np.load(path, allow_pickle=False) if path.exists() else None
+
+
+def export(desk: Desk, parent: Path, settings: Quantize | None) -> Exported:
+    """The parent's artifact for each runtime: float32, or quantized once for all by the settings.
+
+    A runtime whose converter can't take the model is among the failures, with the reason.
+    """
+
+    def work(folder: Path) -> None:
+        graph = candidates.load(parent, desk.dense).graph
+        quantized = _quantized(desk, graph, settings, folder) if settings else None
+        failures = {}
+        for index, runtime in enumerate(desk.targets):
+            desk.console.progress(f"exporting for {runtime}", index / len(desk.targets))
+            try:
+                _export_one(desk, graph, quantized, runtime, folder)
+            except ConversionError as error:
+                failures[runtime] = str(error)
+        atomic_write(folder / "failures.json", json.dumps(failures, indent=2) + "\n")
+
+    inputs = {
+        "parent": parent.name,
+        "settings": settings.model_dump(mode="json") if settings else None,
+        "activations": {runtime: desk.device.activations[runtime] for runtime in desk.targets},
+    }
+    folder = desk.workspace.step("export", inputs, work)
+    failures = json.loads((folder / "failures.json").read_text())
+    files = {name: _file(folder, name) for name in desk.targets if name not in failures}
+    return Exported(folder, files, failures)
+
+
+def _export_one(
+    desk: Desk, graph: Graph, quantized: Quantized | None, runtime: str, folder: Path
+) -> None:
+    exporter = import_module(f"targets.{runtime}.export")
+    path = _file(folder, runtime)
+    path.parent.mkdir()
+    inputs = desk.task.example_inputs()
+    if quantized is None:
+        exporter.export(graph.module, inputs, path, precision="fp32")
+        return
+    module = quantized.folded if exporter.FOLDED else quantized.unfolded
+    activations = desk.device.activations[runtime]
+    exporter.export(module, inputs, path, precision="int8", activations=activations)
+
+
+def _quantized(desk: Desk, graph: Graph, settings: Quantize, folder: Path) -> Quantized:
+    desk.console.progress("quantizing", 0.0)
+    calibration = (inputs for inputs, _ in desk.task.batches("calibration"))
+    quantized = quantize(graph, calibration, settings)
+    quantized.plan.save(folder / "quant_plan.json")
+    outputs = evaluate.outputs_of(quantized.unfolded, desk.task, "validation")
+    np.save(folder / "reference.npy", outputs)
+    return quantized
+
+
+def _file(folder: Path, runtime: str) -> Path:
+    return folder / runtime / f"model{SUFFIX_OF_FORMAT[FORMAT_OF_RUNTIME[runtime]]}"
