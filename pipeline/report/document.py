@@ -5,6 +5,7 @@ null. The text "unavailable: why" is understood on the way in. All models are fr
 unknown keys, and can be made from objects with the same attributes (`model_validate`).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -36,6 +37,8 @@ def _reading(value: object) -> object:
         return Unavailable(unavailable=value.removeprefix(PREFIX).strip())
     if value is None:
         return Unavailable(unavailable="not measured")
+    if isinstance(value, float) and not math.isfinite(value):
+        return Unavailable(unavailable="not a finite number")
     return value
 
 
@@ -80,14 +83,15 @@ class Line(Section):
 
     Attributes:
         limit: its name, as `latency_ms.p95`.
-        budget: the absolute limit, in the unit that the name says.
+        budget: the absolute limit, in the unit that the name says; unavailable where it is
+            relative to a baseline that was not measured.
         observed: the quantity judged.
         bound: how large it may be at this confidence; for a fact, the fact itself.
         stated: the limit as the recipe states it ("40% of dense"), where that differs.
     """
 
     limit: str
-    budget: float = Field(allow_inf_nan=False)
+    budget: Reading
     observed: Reading
     bound: Reading
     status: Status
@@ -230,6 +234,7 @@ class Report(Section):
         baseline: the dense model, one row for each runtime.
         candidates: what was made from it; one for each runtime is selected.
         package: the archives by runtime; None where none was made.
+        declined: the runtimes that have no candidate, and why.
         settings: the recipe as it was run, overrides included.
         profile: the device's facts.
         tools: versions, by tool.
@@ -246,6 +251,7 @@ class Report(Section):
     profile: dict[str, JsonValue] = {}
     tools: dict[str, str] = {}
     metric: Metric | None = None
+    declined: tuple[Declined, ...] = ()
     search: tuple[SearchTry, ...] = ()
     timings: tuple[Timing, ...] = ()
 

@@ -1,0 +1,175 @@
+"""The page's further sections, which span runtimes: what the runtimes share is said once."""
+
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pipeline.report import wording
+from pipeline.report.charts import Bullet, Curve, bullet, curve
+from pipeline.report.document import (
+    Channels,
+    Declined,
+    Epoch,
+    Metric,
+    Report,
+    Row,
+    SearchTry,
+    Unavailable,
+)
+from pipeline.report.wording import Figure
+
+T = TypeVar("T", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Shared(Generic[T]):
+    """Something that these runtimes have in common."""
+
+    runtimes: str
+    value: T
+
+
+def shared(rows: Sequence[Row], of: Callable[[Row], T]) -> tuple[Shared[T], ...]:
+    """Groups rows by equal values, in order; nothing (an empty value) is left out."""
+    groups: dict[T, list[str]] = {}
+    for row in rows:
+        groups.setdefault(of(row), []).append(wording.runtime_name(row.runtime))
+    return tuple(
+        Shared(_named(names, len(rows)), value) for value, names in groups.items() if value
+    )
+
+
+def _named(names: Sequence[str], of: int) -> str:
+    return "All runtimes" if len(names) == of and of > 1 else ", ".join(names)
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """The channels kept in each group, and the groups left whole."""
+
+    channels: tuple[Channels, ...]
+    pinned: tuple[Declined, ...]
+    kept: int
+    size: int
+
+
+def prunings(rows: Sequence[Row]) -> tuple[Shared[Pruning | None], ...]:
+    """What was kept, by the runtimes that share it."""
+    return shared(rows, _pruning)
+
+
+def _pruning(row: Row) -> Pruning | None:
+    if not row.channels and not row.pinned:
+        return None
+    kept = sum(group.kept for group in row.channels)
+    size = sum(group.size for group in row.channels)
+    return Pruning(row.channels, row.pinned, kept, size)
+
+
+@dataclass(frozen=True)
+class EpochView:
+    """A line of the recovery's table."""
+
+    epoch: int
+    loss: Figure
+    score: Figure
+    rate: Figure
+    best: bool
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A recovery: its epochs, and the validation metric as a curve where it is known throughout."""
+
+    epochs: tuple[EpochView, ...]
+    curve: Curve | None
+    low: Figure
+    high: Figure
+
+
+def recoveries(rows: Sequence[Row], metric: Metric) -> tuple[Shared[Recovery | None], ...]:
+    """The history of recovery, by the runtimes that share it."""
+    return shared(rows, lambda row: _recovery(row.history, metric.name) if row.history else None)
+
+
+def _recovery(history: tuple[Epoch, ...], metric: str) -> Recovery:
+    known = [epoch.metric for epoch in history if not isinstance(epoch.metric, Unavailable)]
+    best = next((index for index, epoch in enumerate(history) if epoch.best), None)
+    line = curve(known, best) if len(known) == len(history) > 1 else None
+    ends = (line.low, line.high) if line else (0.0, 0.0)
+    low, high = (wording.score(end, metric) for end in ends)
+    return Recovery(tuple(_epoch(epoch, metric) for epoch in history), line, low, high)
+
+
+def _epoch(epoch: Epoch, metric: str) -> EpochView:
+    return EpochView(
+        epoch.epoch,
+        wording.figure(epoch.loss, ""),
+        wording.score(epoch.metric, metric),
+        wording.figure(epoch.learning_rate, ""),
+        epoch.best,
+    )
+
+
+@dataclass(frozen=True)
+class TryView:
+    """A line of the search's table."""
+
+    ratio: str
+    use: Bullet | None
+    excess: Figure
+    one: SearchTry
+
+
+def tries(report: Report) -> tuple[TryView, ...]:
+    """The ratios tried, in the order that they were."""
+    return tuple(_try(one) for one in report.search)
+
+
+def _try(one: SearchTry) -> TryView:
+    ratio = f"{100 * one.ratio:g} %"
+    if isinstance(one.excess, Unavailable):
+        return TryView(ratio, None, wording.figure(one.excess, ""), one)
+    return TryView(ratio, bullet(one.excess, 1.0), Figure(f"{100 * one.excess:.0f}", "%"), one)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A table of facts: a column for each runtime, or one where all agree."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def conditions(rows: Sequence[Row]) -> Facts:
+    """The conditions of measuring; a row whose runtimes all agree has one value."""
+    columns = tuple(wording.runtime_name(row.runtime) for row in rows)
+    facts = [_measured(row) for row in rows]
+    names = list(dict.fromkeys(name for one in facts for name in one))
+    table = [(name, tuple(one.get(name, "") for one in facts)) for name in names]
+    return Facts(columns, tuple((name, _joined(values)) for name, values in table))
+
+
+def _joined(values: tuple[str, ...]) -> tuple[str, ...]:
+    return values[:1] if len(set(values)) == 1 else values
+
+
+def _measured(row: Row) -> Mapping[str, str]:
+    measured = row.measurement
+    return {
+        "provenance": measured.provenance,
+        "load": _said(wording.figure(measured.load_ms, "ms")),
+        "first inference": _said(wording.figure(measured.first_inference_ms, "ms")),
+        "energy per inference": _said(wording.figure(measured.energy_mj, "mJ")),
+        **{name.replace("_", " "): plain(value) for name, value in measured.conditions.items()},
+    }
+
+
+def _said(figure: Figure) -> str:
+    return f"unavailable: {figure.reason}" if figure.reason else str(figure)
+
+
+def plain(value: object) -> str:
+    """A JSON value as a person reads it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
