@@ -1,114 +1,204 @@
 """The recipe: what is wanted, as frozen values. Imports no torch."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-PRUNING_MODES = ("to", "ratio", "macs")
+from pipeline import recipe_source
+from pipeline.nearest import advice
+from pipeline.recipe_errors import explain, shown
+from pipeline.recipe_source import Location, Source
+from pipeline.recipe_steps import STEP_ORDER, Distill, Prune, Quantize, Recover, Section, Step
+from targets import device as devices
+from targets.budget import Budget
+from targets.device import Runtime
+from targets.errors import RecipeError
 
-Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+__all__ = [
+    "Distill", "LoadedRecipe", "Prune", "Quantize", "Recipe", "Recover", "Step", "find", "read",
+    "schema",
+]  # fmt: skip
+
+FILE_NAME = "recipe.yaml"
+SHIPPED = Path(__file__).parent.parent / "recipes"
+RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
+
+_ORDER_MATTERS = (
+    "allowed: prune, recover, quantize in this order, because pruning ranks and recovery trains "
+    "the float weights, which quantizing turns into integers"
+)
 
 
-class Section(BaseModel):
-    """One mapping of a recipe: frozen, of exact types, with no key that it does not know."""
+def _known_device(name: str) -> str:
+    if name not in devices.names():
+        raise _refusal(f"found '{name}'; {advice(name, devices.names())}")
+    return name
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+def _refusal(message: str, index: int | None = None) -> PydanticCustomError:
+    """An error to raise in a validator; index: the list's item that is at fault."""
+    # the message travels in the context, where braces in what the user wrote mean nothing
+    return PydanticCustomError("refused", "{message}", {"message": message, "index": index})
 
 
-class Prune(Section):
-    """Remove channels, by exactly one of three modes: to, ratio or macs."""
+class Recipe(Section):
+    """A whole recipe.yaml."""
 
-    to: Literal["budget"] | None = Field(
-        None, description="'budget': search for the smallest ratio that meets the budget."
+    version: Literal[1] = Field(description="The format of this file: 1.")
+    task: str = Field(
+        "task.py", min_length=1, description="The user's model and data, in the recipe's folder."
     )
-    ratio: Share | None = Field(
-        None, description="The share of each group's channels to remove, between 0 and 1."
+    params: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Handed to the task's configure(), where it has one."
     )
-    macs: Share | None = Field(
-        None, description="The share of the dense model's multiply-accumulates to keep, in (0, 1)."
+    device: Annotated[str, AfterValidator(_known_device)] = Field(
+        "host", description="The name of a device profile; `edgesmith devices` lists them."
     )
-    importance: Literal["magnitude"] = Field(
-        "magnitude", description="How channels are ranked: by the magnitude of their weights."
+    runtimes: Annotated[tuple[Runtime, ...], Field(strict=False, min_length=1)] = Field(
+        RUNTIMES, description="The runtimes to make an artifact for."
     )
-    multiple: int = Field(
-        8, ge=1, le=1024, description="Kept widths are multiples of this, where a group is wide."
-    )
-    share: bool = Field(
-        True, description="true: one plan for all runtimes; false: each runtime has its own."
-    )
-
-    @model_validator(mode="after")
-    def _has_one_mode(self) -> Self:
-        given = [mode for mode in PRUNING_MODES if getattr(self, mode) is not None]
-        if len(given) != 1:
-            raise PydanticCustomError(
-                "modes",
-                "found {found}; allowed: exactly one of {modes}",
-                {"found": " and ".join(given) or "no mode", "modes": ", ".join(PRUNING_MODES)},
-            )
-        return self
-
-
-class Distill(Section):
-    """Learning from the dense model's outputs (Hinton, Vinyals, Dean 2015, section 2)."""
-
-    temperature: float = Field(
-        4.0, gt=0, allow_inf_nan=False, description="Softens both models' outputs; above 0."
-    )
-    weight: float = Field(
-        0.9, ge=0, le=1, description="The share of the distillation loss in the whole; 0 to 1."
-    )
-
-
-class Recover(Section):
-    """Fine-tune the pruned model, so that it recovers its accuracy."""
-
-    epochs: int = Field(4, ge=1, le=10_000, description="Passes over the training split.")
-    learning_rate: float = Field(
-        2e-3, gt=0, le=10, description="The one-cycle schedule's highest learning rate."
-    )
-    distill: Distill | None = Field(
-        None, description="Learn from the dense model too; without it, from the targets alone."
-    )
-    seed: int = Field(0, ge=0, lt=2**32, description="Seeds every random choice of the training.")
-
-
-class Quantize(Section):
-    """Make weights and activations integers."""
-
-    scheme: Literal["int8"] = Field(
-        "int8", description="The integers' type: 8 bits, weights per channel."
-    )
-    mode: Literal["ptq"] = Field(
-        "ptq", description="'ptq': ranges are observed on the calibration split, after training."
+    budget: Budget = Field(description="The limits that each artifact must meet.")
+    steps: Annotated[tuple[Step, ...], Field(strict=False, min_length=1)] = Field(
+        description="What to do to the model: prune, recover, quantize, in this order."
     )
 
+    def step(self, name: str) -> Step | None:
+        """The step of this name, where the recipe has it."""
+        return next((step for step in self.steps if step.name == name), None)
 
-class Step(Section):
-    """One step of the recipe: a mapping with exactly one key, which names it."""
+    @field_validator("params", mode="before")
+    @classmethod
+    def _may_be_empty(cls, params: object) -> object:
+        """`params:` with nothing below it is YAML for null."""
+        return {} if params is None else params
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    @field_validator("runtimes")
+    @classmethod
+    def _are_different(cls, runtimes: tuple[Runtime, ...]) -> tuple[Runtime, ...]:
+        for index, name in enumerate(runtimes):
+            if name in runtimes[:index]:
+                raise _refusal(f"found '{name}' twice; allowed: each runtime once", index)
+        return runtimes
 
-    prune: Prune | None = Field(None, description="Remove channels.")
-    recover: Recover | None = Field(None, description="Recover accuracy by fine-tuning.")
-    quantize: Quantize | None = Field(None, description="Quantize weights and activations.")
+    @field_validator("budget")
+    @classmethod
+    def _limits_something(cls, budget: Budget) -> Budget:
+        if not budget.limits():
+            raise _refusal("found no limit; allowed: at least one, such as latency_ms: {p95: 8}")
+        return budget
+
+    @field_validator("steps")
+    @classmethod
+    def _are_in_order(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        for index, (before, after) in enumerate(pairwise(step.name for step in steps), 1):
+            if before == after:
+                raise _refusal(f"found {after} twice; allowed: each step once", index)
+            if STEP_ORDER.index(before) > STEP_ORDER.index(after):
+                raise _refusal(f"found {before} before {after}; {_ORDER_MATTERS}", index)
+        return steps
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe, its folder and file, and where each of its keys was set."""
+
+    recipe: Recipe
+    folder: Path
+    file: Path
+    source: Source
 
     @property
     def name(self) -> str:
-        """The step's name: prune, recover or quantize."""
-        return next(name for name in STEP_ORDER if getattr(self, name) is not None)
+        """The folder's name, by which runs know the recipe."""
+        return self.folder.resolve().name
 
-    @model_validator(mode="after")
-    def _is_one_step(self) -> Self:
-        given = [name for name in STEP_ORDER if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise PydanticCustomError(
-                "steps",
-                "found {found}; allowed: exactly one of {names} in each step",
-                {"found": " and ".join(given) or "no step", "names": ", ".join(STEP_ORDER)},
-            )
-        return self
+    def error(self, location: Location, message: str) -> RecipeError:
+        """An error about a key, such as ("budget", "metric", "name"), with its file and line."""
+        return self.source.error(location, message)
 
 
-STEP_ORDER = tuple(Step.model_fields)
+def read(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """Reads and checks a recipe.
+
+    Args:
+        path: a recipe's folder or file; `recipes/NAME` also finds a recipe that is shipped.
+        overrides: KEY=VALUE each, such as "steps.0.prune.ratio=0.5"; the value is YAML.
+
+    Raises RecipeError naming file, line, key, what was found and what is allowed.
+    """
+    file = find(path)
+    source = recipe_source.override(recipe_source.parse(file), overrides)
+    try:
+        recipe = Recipe.model_validate(source.data)
+    except ValidationError as error:
+        raise explain(error, source, schema()) from None
+    loaded = LoadedRecipe(recipe, file.parent, file, source)
+    _check_runtimes(loaded)
+    _check_task(loaded)
+    return loaded
+
+
+def find(path: Path) -> Path:
+    """The recipe's file: path itself, or recipe.yaml in it, here or among the shipped recipes.
+
+    Raises RecipeError with the nearest shipped recipe where there is none.
+    """
+    candidates = [path]
+    if not path.is_absolute() and path.parts[:1] == (SHIPPED.name,):
+        candidates.append(SHIPPED.parent / path)
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+        if (candidate / FILE_NAME).is_file():
+            return candidate / FILE_NAME
+    if path.is_dir():
+        raise RecipeError(f"{path}: no recipe: this folder holds no {FILE_NAME}")
+    shipped = [f"{SHIPPED.name}/{file.parent.name}" for file in SHIPPED.glob(f"*/{FILE_NAME}")]
+    raise RecipeError(
+        f"{path}: no such recipe; {advice(str(path), shipped)}, or a folder with a {FILE_NAME}, "
+        "which `edgesmith init FOLDER` writes"
+    )
+
+
+def schema() -> dict[str, object]:
+    """The JSON schema of recipe.yaml, every key described."""
+    document: dict[str, object] = Recipe.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
+
+
+def _check_runtimes(loaded: LoadedRecipe) -> None:
+    profile = devices.load(loaded.recipe.device)
+    for index, name in enumerate(loaded.recipe.runtimes):
+        if name not in profile.runtimes:
+            told = f"found '{name}', which device '{profile.name}' does not have"
+            raise loaded.error(("runtimes", index), f"{told}; {advice(name, profile.runtimes)}")
+
+
+def _check_task(loaded: LoadedRecipe) -> None:
+    """The task's file is there and lies in the recipe's folder, links followed."""
+    task = loaded.recipe.task
+    path = loaded.folder / task
+    folder = loaded.folder.resolve()
+    try:
+        inside = ".." not in Path(task).parts and path.resolve().is_relative_to(folder)
+    except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, a circle of links
+        inside = False
+    if Path(task).is_absolute() or not inside:
+        raise loaded.error(
+            ("task",), f"found {shown(task)}; allowed: a file inside the recipe's folder"
+        )
+    if not path.is_file():
+        others = sorted(file.name for file in folder.glob("*.py"))
+        raise loaded.error(("task",), f"no such file {shown(task)}; {advice(task, others)}")

@@ -1,0 +1,124 @@
+"""The steps of a recipe and their settings, as frozen values."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from pipeline.recipe_source import ALTERNATIVES
+
+PRUNING_MODES = ALTERNATIVES["prune"]
+
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """One mapping of a recipe: frozen, of exact types, with no key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+
+class Prune(Section):
+    """Remove channels, by exactly one of three modes: to, ratio or macs."""
+
+    to: Literal["budget"] | None = Field(
+        None, description="'budget': search for the smallest ratio that meets the budget."
+    )
+    ratio: Share | None = Field(
+        None, description="The share of each group's channels to remove, between 0 and 1."
+    )
+    macs: Share | None = Field(
+        None, description="The share of the dense model's multiply-accumulates to keep, in (0, 1)."
+    )
+    importance: Literal["magnitude"] = Field(
+        "magnitude", description="How channels are ranked: by the magnitude of their weights."
+    )
+    multiple: int = Field(
+        8, ge=1, le=1024, description="Kept widths are multiples of this, where a group is wide."
+    )
+    share: Literal[True] = Field(
+        True, description="true: one plan meets the limits of all the recipe's runtimes."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_mode(self) -> Self:
+        given = [mode for mode in PRUNING_MODES if getattr(self, mode) is not None]
+        if len(given) != 1:
+            raise PydanticCustomError(
+                "modes",
+                "found {found}; allowed: exactly one of {modes}",
+                {"found": " and ".join(given) or "no mode", "modes": ", ".join(PRUNING_MODES)},
+            )
+        return self
+
+
+class Distill(Section):
+    """Learning from the dense model's outputs (Hinton, Vinyals, Dean 2015, section 2)."""
+
+    temperature: float = Field(
+        4.0, gt=0, allow_inf_nan=False, description="Softens both models' outputs; above 0."
+    )
+    weight: float = Field(
+        0.9, ge=0, le=1, description="The share of the distillation loss in the whole; 0 to 1."
+    )
+
+
+class Recover(Section):
+    """Fine-tune the pruned model, so that it recovers its accuracy."""
+
+    epochs: int = Field(4, ge=1, le=10_000, description="Passes over the training split.")
+    learning_rate: float = Field(
+        2e-3, gt=0, le=10, description="The one-cycle schedule's highest learning rate."
+    )
+    distill: Distill | None = Field(
+        None, description="Learn from the dense model too; without it, from the targets alone."
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="Seeds every random choice of the training.")
+
+
+class Quantize(Section):
+    """Make weights and activations integers."""
+
+    scheme: Literal["int8"] = Field(
+        "int8", description="The integers' type: 8 bits, weights per channel."
+    )
+    mode: Literal["ptq"] = Field(
+        "ptq", description="'ptq': ranges are observed on the calibration split, after training."
+    )
+
+
+class Step(Section):
+    """One step of the recipe: a mapping with exactly one key, which names it."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    prune: Prune | None = Field(None, description="Remove channels.")
+    recover: Recover | None = Field(None, description="Recover accuracy by fine-tuning.")
+    quantize: Quantize | None = Field(None, description="Quantize weights and activations.")
+
+    @property
+    def name(self) -> str:
+        """The step's name: prune, recover or quantize."""
+        return next(name for name in STEP_ORDER if getattr(self, name) is not None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_defaults(cls, data: object) -> object:
+        """A step without settings, such as `- recover:`, is YAML for one with null."""
+        if not isinstance(data, dict):
+            return data
+        return {name: {} if value is None else value for name, value in data.items()}
+
+    @model_validator(mode="after")
+    def _is_one_step(self) -> Self:
+        given = [name for name in STEP_ORDER if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise PydanticCustomError(
+                "steps",
+                "found {found}; allowed: exactly one of {names} in each step",
+                {"found": " and ".join(given) or "no step", "names": ", ".join(STEP_ORDER)},
+            )
+        return self
+
+
+STEP_ORDER = tuple(Step.model_fields)
