@@ -6,7 +6,7 @@ Travels to devices: stdlib and numpy only, Python 3.9 syntax.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class TensorSpec:
     quantization: Optional[Quantization] = None
 
     def encode(self, array: np.ndarray) -> np.ndarray:
-        """The array in this tensor's own dtype: quantized (round half to even, saturated) or cast."""
+        """The array in this tensor's dtype: quantized (round half to even, saturated) or cast."""
         if self.quantization is None:
             return np.ascontiguousarray(array, dtype=self.dtype)
         limits = np.iinfo(np.dtype(self.dtype))
@@ -48,6 +48,26 @@ class TensorSpec:
             return array
         centred = array.astype(np.int32) - self.quantization.zero_point
         return (centred * self.quantization.scale).astype(np.float32)
+
+
+def encode_all(specs: Sequence[TensorSpec], arrays: Sequence[np.ndarray]) -> List[np.ndarray]:
+    """All inputs in their tensors' own dtypes.
+
+    Raises ArtifactError where their number or a shape is not the model's.
+    """
+    if len(arrays) != len(specs):
+        raise ArtifactError(f"the model takes {len(specs)} inputs, found {len(arrays)}")
+    for spec, array in zip(specs, arrays):
+        if tuple(array.shape) != spec.shape:
+            raise ArtifactError(
+                f"input '{spec.name}' has the shape {spec.shape}, found {tuple(array.shape)}"
+            )
+    return [spec.encode(array) for spec, array in zip(specs, arrays)]
+
+
+def decode_all(specs: Sequence[TensorSpec], arrays: Sequence[np.ndarray]) -> List[np.ndarray]:
+    """All outputs as values: quantized ones as float32."""
+    return [spec.decode(array) for spec, array in zip(specs, arrays)]
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,9 @@ def files_of(path: Path) -> List[Path]:
     files = [path]
     if path.suffix == ".xml":
         files.append(path.with_suffix(".bin"))
+    external = path.with_name(path.name + ".data")  # where torch's ONNX exporter puts weights
+    if path.suffix == ".onnx" and external.is_file():
+        files.append(external)
     for file in files:
         if not file.is_file():
             raise ArtifactError(f"{file}: no such file; the model at {path.name} needs it")

@@ -1,0 +1,1 @@
+"""Links move bytes to a device and run commands there. They know no model."""

@@ -1,0 +1,1 @@
+"""TFLite: export.py is the desk's door (torch), session.py the device's (the runtime alone)."""

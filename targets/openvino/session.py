@@ -1,0 +1,115 @@
+"""Runs an OpenVINO .xml (with its .bin) on the CPU.
+
+Travels to devices: numpy and the runtime only, Python 3.9 syntax.
+"""
+
+from typing import Dict, List, Sequence, Tuple, Union
+
+import numpy as np
+import openvino as ov
+
+from targets.artifact import TensorSpec, decode_all, encode_all
+from targets.errors import ArtifactError
+from targets.measurement import ExecutedOp
+
+PRECISION = "float32 (INFERENCE_PRECISION_HINT=f32; quantized operators stay 8 bit)"
+UNSUPPORTED = ("unsupported operation", "Cannot create", "is not supported", "not implemented")
+
+_NUMPY_NAMES = {"f": "float", "i": "int", "u": "uint", "bf": "bfloat"}
+_NOT_EXECUTED = ("Const", "Input", "Output")
+
+
+class Session:
+    """One model compiled for latency, its precision pinned: AMX machines else run bfloat16.
+
+    The constructor loads, `prepare` compiles, `invoke` is what is timed. A symbolic first
+    dimension becomes 1 and is told in `notes`. Raises ArtifactError for other symbolic dimensions,
+    and what OpenVINO raises (RuntimeError) for a file that it can't take.
+    """
+
+    def __init__(self, path: str, threads: int = 1) -> None:
+        self._threads = threads
+        self._core = ov.Core()
+        self._model = self._core.read_model(path)
+        self.inputs: Tuple[TensorSpec, ...] = ()
+        self.outputs: Tuple[TensorSpec, ...] = ()
+        self.notes: Tuple[str, ...] = ()
+
+    def prepare(self) -> None:
+        """Compiles for the CPU, after fixing a symbolic batch to 1."""
+        shapes = {port: self._fixed(port) for port in self._model.inputs}
+        if any(port.get_partial_shape().is_dynamic for port in shapes):
+            self._model.reshape(shapes)
+        self._compiled = self._core.compile_model(self._model, "CPU", self._settings())
+        self.inputs = tuple(_spec(port) for port in self._compiled.inputs)
+        self.outputs = tuple(_spec(port) for port in self._compiled.outputs)
+        self._request = self._compiled.create_infer_request()
+        self._entered = [self._request.get_input_tensor(i).data for i in range(len(self.inputs))]
+
+    def invoke(self, raw: List[np.ndarray]) -> List[np.ndarray]:
+        """Outputs for inputs, both in the tensors' own dtypes.
+
+        Inputs are copied into the request's own tensors: the binding's dictionary of inputs costs
+        35 µs more on a 15 µs model.
+        """
+        for tensor, array in zip(self._entered, raw):
+            tensor[...] = array
+        self._request.infer()
+        tensors = [self._request.get_output_tensor(i) for i in range(len(self.outputs))]
+        return [tensor.data.copy() for tensor in tensors]
+
+    def run(self, inputs: Sequence[np.ndarray]) -> List[np.ndarray]:
+        """Outputs for inputs, cast to the tensors' dtypes on the way in."""
+        return decode_all(self.outputs, self.invoke(encode_all(self.inputs, inputs)))
+
+    def executed(self) -> List[ExecutedOp]:
+        """The compiled graph's operators and the precision that each runs in."""
+        nodes = self._compiled.get_runtime_model().get_ordered_ops()
+        told = [(node.get_friendly_name(), node.get_rt_info()) for node in nodes]
+        found = [
+            ExecutedOp(
+                name, str(info["layerType"].value), _dtype(str(info["runtimePrecision"].value))
+            )
+            for name, info in told
+        ]
+        return [each for each in found if each.type not in _NOT_EXECUTED]
+
+    def _settings(self) -> Dict[str, Union[str, int]]:
+        return {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": self._threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+
+    def _fixed(self, port: ov.Output) -> ov.PartialShape:
+        shape = port.get_partial_shape()
+        if shape.is_static:
+            return shape
+        if shape.rank.is_dynamic or any(size.is_dynamic for size in list(shape)[1:]):
+            raise ArtifactError(
+                f"input '{_name(port)}' has the shape {shape}; only the first dimension may be "
+                "symbolic: export the model with fixed sizes"
+            )
+        self.notes += (f"batch of input '{_name(port)}' fixed to 1",)
+        return ov.PartialShape([1, *list(shape)[1:]])
+
+
+def version() -> str:
+    """The installed runtime and its version."""
+    return f"openvino {ov.__version__.split('-')[0]}"
+
+
+def _name(port: ov.Output) -> str:
+    return str(port.get_any_name() if port.get_names() else port.get_node().get_friendly_name())
+
+
+def _spec(port: ov.Output) -> TensorSpec:
+    shape = port.get_partial_shape()
+    sizes = tuple(int(size.get_length()) if size.is_static else -1 for size in shape)
+    return TensorSpec(_name(port), sizes, np.dtype(port.get_element_type().to_dtype()).name)
+
+
+def _dtype(precision: str) -> str:
+    letters = precision.rstrip("0123456789")
+    return _NUMPY_NAMES.get(letters, letters) + precision[len(letters) :]
