@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-BINS = 120
+BINS = 240
 LIMIT_AT = 75.0
 """Where a bullet bar draws the limit, in percent of its width: room to see an overrun."""
 

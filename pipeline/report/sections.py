@@ -87,6 +87,11 @@ class Recovery:
     low: Figure
     high: Figure
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether any epoch's learning rate is known."""
+        return any(not epoch.rate.reason for epoch in self.epochs)
+
 
 def recoveries(rows: Sequence[Row], metric: Metric) -> tuple[Shared[Recovery | None], ...]:
     """The history of recovery, by the runtimes that share it."""
@@ -119,19 +124,22 @@ class TryView:
     ratio: str
     use: Bullet | None
     excess: Figure
+    limit: str
     one: SearchTry
 
 
 def tries(report: Report) -> tuple[TryView, ...]:
     """The ratios tried, in the order that they were."""
-    return tuple(_try(one) for one in report.search)
+    metric = wording.metric_of(report).name
+    return tuple(_try(one, metric) for one in report.search)
 
 
-def _try(one: SearchTry) -> TryView:
-    ratio = f"{100 * one.ratio:g} %"
+def _try(one: SearchTry, metric: str) -> TryView:
+    ratio, limit = f"{100 * one.ratio:g}%", wording.in_words(one.limit, metric)
     if isinstance(one.excess, Unavailable):
-        return TryView(ratio, None, wording.figure(one.excess, ""), one)
-    return TryView(ratio, bullet(one.excess, 1.0), Figure(f"{100 * one.excess:.0f}", "%"), one)
+        return TryView(ratio, None, wording.figure(one.excess, ""), limit, one)
+    share = Figure(f"{100 * one.excess:.0f}", "%")
+    return TryView(ratio, bullet(one.excess, 1.0), share, limit, one)
 
 
 @dataclass(frozen=True)

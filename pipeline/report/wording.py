@@ -64,6 +64,8 @@ def score(reading: Reading, name: str) -> Figure:
 def change(value: float, name: str, *, signed: bool = True) -> Figure:
     """A difference of metrics: in points where the metric is read in percent."""
     scaled, unit = (100 * value, "pt") if name in FRACTIONS else (value, "")
+    if abs(scaled) < 0.005 and unit:
+        return Figure("0.00", unit)
     text = f"{scaled:{'+' if signed else ''}.2f}" if unit else digits(scaled, 3)
     return Figure(text.replace("-", MINUS), unit)
 
@@ -87,6 +89,11 @@ def limit_name(limit: str, metric: str) -> str:
     if limit == "metric.max_class_drop":
         return "Worst class drop"
     return LIMITS.get(limit, (limit, ""))[0]
+
+
+def in_words(text: str, metric: str) -> str:
+    """A text whose words may be names of runtimes and limits, in words."""
+    return " ".join(runtime_name(limit_name(word, metric)) for word in text.split())
 
 
 def limit_figure(limit: str, reading: Reading, metric: str) -> Figure:
