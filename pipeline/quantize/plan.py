@@ -1,0 +1,77 @@
+"""The quantization plan: every scale and zero point, and what stays float. JSON-able, no torch."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from targets.errors import ArtifactError
+
+LEAST_SCALE = 2.0**-12
+"""Bounds the ratio of scales in a kernel, and a bias's int32, where a channel is all but zero."""
+
+
+class Frozen(BaseModel):
+    """A part of the plan: immutable, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TensorQuantization(Frozen):
+    """One int8 activation: real = scale * (integer - zero_point), integer in [-128, 127]."""
+
+    tensor: str
+    scale: float = Field(gt=0)
+    zero_point: int = Field(ge=-128, le=127)
+
+
+class WeightQuantization(Frozen):
+    """One int8 weight: symmetric in [-127, 127], with a scale per slice along the channel axis."""
+
+    weight: str
+    scheme: Literal["int8-symmetric-per-channel"] = "int8-symmetric-per-channel"
+    channel_axis: int = Field(ge=0)
+    channels: int = Field(gt=0)
+
+
+class FloatOperator(Frozen):
+    """One operator that stays float, and why."""
+
+    node: str
+    operator: str
+    reason: str
+
+
+class Settings(Frozen):
+    """What decided the plan."""
+
+    scheme: Literal["int8"]
+    mode: Literal["ptq"]
+    range: Literal["least-squares"] = "least-squares"
+    least_scale: float = LEAST_SCALE
+
+
+class QuantPlan(Frozen):
+    """What quantizing a graph comes to. Applies to any trace of the same code."""
+
+    settings: Settings
+    samples: int = Field(gt=0)
+    tensors: tuple[TensorQuantization, ...]
+    weights: tuple[WeightQuantization, ...]
+    floats: tuple[FloatOperator, ...]
+
+    def save(self, path: Path) -> None:
+        """Writes the plan as JSON."""
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def load(path: Path) -> "QuantPlan":
+        """Reads a plan. Raises ArtifactError where it can't be read or a key is wrong."""
+        try:
+            return QuantPlan.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise ArtifactError(f"{path}: can't be read: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise ArtifactError(f"{path}: no quantization plan: {place}: {first['msg']}") from error

@@ -1,0 +1,188 @@
+"""Writes the rules on a graph, as annotations that PT2E's prepare reads."""
+
+from collections.abc import Callable, Container, Mapping
+
+import torch
+from torch._ops import OpOverload
+from torch.fx import GraphModule, Node
+
+from pipeline.quantize import rules
+from pipeline.quantize.plan import LEAST_SCALE
+from pipeline.quantize.pt2e import (
+    FixedQParamsQuantizationSpec,
+    MinMaxObserver,
+    PerChannelMinMaxObserver,
+    QuantizationAnnotation,
+    QuantizationSpec,
+    QuantizationSpecBase,
+    SharedQuantizationSpec,
+)
+
+ANNOTATION = "quantization_annotation"
+
+ACTIVATION = QuantizationSpec(
+    dtype=torch.int8,
+    quant_min=-128,
+    quant_max=127,
+    qscheme=torch.per_tensor_affine,
+    observer_or_fake_quant_ctr=MinMaxObserver.with_args(eps=LEAST_SCALE),
+)
+
+
+class EdgeQuantizer:
+    """Annotates what the rules can make int8, and keeps a reason for what they can't.
+
+    Has the methods that `prepare_pt2e` asks of a torchao Quantizer.
+    """
+
+    def __init__(self) -> None:
+        self.declined: dict[str, str] = {}
+        """Reason by the name of a node that stays float."""
+
+    def transform_for_annotation(self, model: GraphModule) -> GraphModule:
+        """Nothing is rewritten before annotating."""
+        return model
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """Writes an annotation on every node that a rule covers."""
+        for node in model.graph.nodes:
+            if node.op == "call_function" and ANNOTATION not in node.meta and is_float(node):
+                reason = annotate(node)
+                if reason:
+                    self.declined[node.name] = reason
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Annotations need no second look: they come from one table."""
+
+    def prepare_obs_or_fq_callback(self, model: GraphModule, observers: object) -> None:
+        """Observers are taken as they are inserted."""
+
+
+def is_float(node: Node) -> bool:
+    """Whether the node's value is a float32 tensor, or a list that begins with one."""
+    value = node.meta.get("val")
+    if isinstance(value, list | tuple) and value:
+        value = value[0]
+    return isinstance(value, torch.Tensor) and value.dtype == torch.float32
+
+
+def annotate(node: Node) -> str | None:
+    """Annotates one node by its operator's rule, or says why it stays float."""
+    if not isinstance(node.target, OpOverload):  # Python's getitem takes a tensor out of a list
+        return None
+    for operators, rule in RULES:
+        if node.target in operators:
+            return rule(node)
+    return rules.FLOAT.get(node.target, "has no int8 rule")
+
+
+def _weighted(node: Node) -> str | None:
+    data, weight = node.args[0], node.args[1]
+    if not (isinstance(data, Node) and isinstance(weight, Node) and weight.op == "get_attr"):
+        return "its weight is computed, not stored"
+    _put(node, {data: _arriving(data), weight: _weight_spec(rules.WEIGHTED[node.target])})
+    _leave(node)
+    return None
+
+
+def _binary(node: Node) -> str | None:
+    operands = [arg for arg in node.args if isinstance(arg, Node) and is_float(arg)]
+    if len(operands) < 2:
+        return "one operand is a number, not a tensor"
+    _put(node, {operand: _arriving(operand) for operand in operands})
+    _leave(node)
+    return None
+
+
+def _unary(node: Node) -> None:
+    data = _data(node)
+    _put(node, {data: _arriving(data)}, ACTIVATION)
+
+
+def _fixed(node: Node) -> None:
+    data = _data(node)
+    _put(node, {data: _arriving(data)}, _fixed_spec(*rules.FIXED[node.target]))
+
+
+def _shared(node: Node) -> None:
+    data = _data(node)
+    _put(node, {data: _arriving(data)}, SharedQuantizationSpec((data, node)))
+
+
+def _concatenating(node: Node) -> None:
+    parts = list(dict.fromkeys(node.all_input_nodes))
+    shared = SharedQuantizationSpec((parts[0], node))
+    _put(node, {parts[0]: ACTIVATION} | dict.fromkeys(parts[1:], shared), shared)
+
+
+def _splitting(node: Node) -> None:
+    data = _data(node)
+    _put(node, {data: _arriving(data)})
+    for part in node.users:
+        _put(part, {}, SharedQuantizationSpec((data, node)))
+
+
+RULES: tuple[tuple[Container[object], Callable[[Node], str | None]], ...] = (
+    (rules.WEIGHTED, _weighted),
+    (rules.BINARY, _binary),
+    (rules.UNARY | rules.ACTIVATIONS, _unary),
+    (rules.FIXED, _fixed),
+    (rules.SHARED, _shared),
+    (rules.CONCATENATING, _concatenating),
+    (rules.SPLITTING, _splitting),
+)
+
+
+def _data(node: Node) -> Node:
+    """The operator's tensor operand."""
+    data = node.args[0]
+    assert isinstance(data, Node), f"{node.name} has no tensor operand"
+    return data
+
+
+def _leave(node: Node) -> None:
+    """Quantizes where the value leaves the operator: after an activation that fuses into it."""
+    users = list(node.users)
+    fused = len(users) == 1 and users[0].target in rules.ACTIVATIONS
+    _put(users[0] if fused else node, {}, ACTIVATION)
+
+
+def _put(
+    node: Node,
+    inputs: Mapping[Node, QuantizationSpecBase],
+    output: QuantizationSpecBase | None = None,
+) -> None:
+    annotation = node.meta.setdefault(ANNOTATION, QuantizationAnnotation(_annotated=True))
+    annotation.input_qspec_map.update(inputs)
+    if output is not None:
+        annotation.output_qspec = output
+
+
+def _arriving(node: Node) -> QuantizationSpecBase:
+    """How a value is quantized where it is used: as it was made, if that was fixed."""
+    annotation = node.meta.get(ANNOTATION)
+    made = annotation.output_qspec if annotation else None
+    return made if isinstance(made, FixedQParamsQuantizationSpec) else ACTIVATION
+
+
+def _weight_spec(channel_axis: int) -> QuantizationSpec:
+    return QuantizationSpec(
+        dtype=torch.int8,
+        quant_min=-127,
+        quant_max=127,
+        qscheme=torch.per_channel_symmetric,
+        ch_axis=channel_axis,
+        observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=LEAST_SCALE),
+    )
+
+
+def _fixed_spec(scale: float, zero_point: int) -> FixedQParamsQuantizationSpec:
+    return FixedQParamsQuantizationSpec(
+        dtype=torch.int8,
+        scale=scale,
+        zero_point=zero_point,
+        quant_min=-128,
+        quant_max=127,
+        qscheme=torch.per_tensor_affine,
+    )
