@@ -1,0 +1,100 @@
+"""What a choice of channels leaves, as plain numbers: sizes of axes, multiply-accumulates, weights.
+
+Holds no tensors and knows no graph: planning asks it thousands of questions in milliseconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Mask = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+Product = tuple[int, tuple[int, ...]]  # a constant times the kept sizes of these axes
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Terms in axes: row r is the product of `channels[starts[r]:starts[r + 1]]` in `axis[r]`,
+    where it stands for `count[r]` indices."""
+
+    axis: Integers
+    count: Integers
+    starts: Integers
+    channels: Integers
+
+
+@dataclass(frozen=True)
+class Census:
+    """`constant[a]` indices of axis a live always, the others as their rows say.
+
+    `macs` are per example; `parameters` counts the elements of trained parameters.
+    """
+
+    channels: int
+    constant: Integers
+    rows: Rows
+    macs: tuple[Product, ...]
+    parameters: tuple[Product, ...]
+
+    def kept(self, alive: Mask) -> Integers:
+        """The kept size of every axis, given which channels live."""
+        rows = self.rows
+        if not len(rows.starts):
+            return self.constant
+        lives = np.logical_and.reduceat(alive[rows.channels], rows.starts)
+        sizes = np.bincount(rows.axis, rows.count * lives, len(self.constant))
+        return self.constant + sizes.astype(np.int64)
+
+    def count_macs(self, alive: Mask) -> int:
+        """Multiply-accumulates per example."""
+        return total(self.macs, self.kept(alive))
+
+    def count_parameters(self, alive: Mask) -> int:
+        """Elements of all trained parameters."""
+        return total(self.parameters, self.kept(alive))
+
+    def everything(self) -> Mask:
+        """The choice that keeps all channels."""
+        return np.ones(self.channels, np.bool_)
+
+
+def total(products: Sequence[Product], kept: Integers) -> int:
+    """The sum of products for axes of these sizes."""
+    sizes = kept.tolist()
+    result = 0
+    for constant, axes in products:
+        value = constant
+        for axis in axes:
+            value *= sizes[axis]
+        result += value
+    return result
+
+
+class Axes:
+    """Numbers the axes and gathers their terms while a census is taken."""
+
+    def __init__(self) -> None:
+        """No axes yet."""
+        self.constant: list[int] = []
+        self._axis: list[int] = []
+        self._count: list[int] = []
+        self._starts: list[int] = []
+        self._channels: list[int] = []
+
+    def add(self, constant: int, terms: Sequence[tuple[int, Sequence[int]]]) -> int:
+        """A new axis: `constant` lasting indices and (count, channels) terms. Gives its number."""
+        number = len(self.constant)
+        self.constant.append(constant)
+        for count, channels in terms:
+            self._axis.append(number)
+            self._count.append(count)
+            self._starts.append(len(self._channels))
+            self._channels.extend(channels)
+        return number
+
+    def rows(self) -> Rows:
+        """All terms so far."""
+        lists = (self._axis, self._count, self._starts, self._channels)
+        return Rows(*(np.array(values, dtype=np.int64) for values in lists))

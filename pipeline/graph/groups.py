@@ -1,0 +1,131 @@
+"""Channel groups: the atoms that a plan may remove, and what can't be removed and why.
+
+A group is a set of atoms that were made for one axis and occur in the same label vectors equally
+often; each of its channels can go alone. Names are a parameter's name and dimension, so they are
+the same for every fresh trace of the same code.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.graph.census import Census, Mask
+from pipeline.graph.classes import gather, in_order
+from pipeline.graph.counting import take_census
+from pipeline.graph.labels import Labelled, propagate
+from pipeline.graph.shapes import double_batch
+from pipeline.graph.terms import Atoms
+from pipeline.graph.trace import Graph
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Channels of equal standing. Shares are of the model's MACs and parameters that would go
+    with the whole group; `parameters` are the dimensions that it reaches, as `name[dimension]`."""
+
+    name: str
+    size: int
+    macs_share: float
+    parameters_share: float
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A parameter's dimension that must stay whole, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ChannelGroups:
+    """All groups of a graph, in the order of their first use, and what is pinned."""
+
+    groups: tuple[ChannelGroup, ...]
+    pinned: tuple[Pinned, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A graph's groups with everything that planning and surgery ask: labels, atoms, numbers.
+
+    `members[g]` are the atoms of group g, in the order of its channels; `first[g]` is the number
+    of its first channel in the census.
+    """
+
+    labelled: Labelled
+    names: tuple[str, ...]
+    members: tuple[Atoms, ...]
+    reach: tuple[tuple[str, ...], ...]
+    pinned: tuple[Pinned, ...]
+    census: Census
+
+    @property
+    def first(self) -> tuple[int, ...]:
+        """Where each group's channels start in the census."""
+        starts = np.cumsum([0, *map(len, self.members)])
+        return tuple(starts[:-1].tolist())
+
+    def alive(self, removed: dict[str, tuple[int, ...]]) -> Mask:
+        """Which channels live when these channels of these groups are removed."""
+        alive = self.census.everything()
+        for name, first in zip(self.names, self.first, strict=True):
+            alive[[first + channel for channel in removed.get(name, ())]] = False
+        return alive
+
+
+def groups(graph: Graph) -> ChannelGroups:
+    """The channel groups of a graph."""
+    found = survey(graph)
+    return ChannelGroups(tuple(_describe(found)), found.pinned)
+
+
+def survey(graph: Graph) -> Survey:
+    """Propagate labels through a graph and gather the groups."""
+    inputs = double_batch(graph.inputs, graph.dynamic_batch)
+    labelled = propagate(graph.module, inputs)
+    classes = gather(labelled)
+    batch = inputs[0].shape[0] if inputs and inputs[0].dim() else 1
+    members = tuple(found.atoms for found in classes)
+    return Survey(
+        labelled,
+        tuple(found.name for found in classes),
+        members,
+        tuple(found.reach for found in classes),
+        tuple(_pinned(labelled)),
+        take_census(graph.module, labelled, members, batch),
+    )
+
+
+def _pinned(labelled: Labelled) -> Iterator[Pinned]:
+    """Parameter dimensions of which something is pinned for a stated reason, each class once."""
+    terms = labelled.terms
+    seen: set[int] = set()
+    for parameter in in_order(labelled):
+        for dimension, label in enumerate(parameter.labels):
+            if label is None:
+                continue
+            roots = [t for t in np.unique(terms.roots(label)).tolist() if not terms.resolve(t)]
+            new = [root for root in roots if root not in seen and terms.reason(root)]
+            seen.update(roots)
+            if new:
+                yield Pinned(f"{parameter.names[0]}[{dimension}]", terms.reason(new[0]))
+
+
+def _describe(found: Survey) -> Iterator[ChannelGroup]:
+    everything = found.census.everything()
+    macs = max(1, found.census.count_macs(everything))
+    weights = max(1, found.census.count_parameters(everything))
+    sizes = map(len, found.members)
+    for name, first, size, reach in zip(found.names, found.first, sizes, found.reach, strict=True):
+        without = everything.copy()
+        without[first : first + size] = False
+        yield ChannelGroup(
+            name,
+            size,
+            1 - found.census.count_macs(without) / macs,
+            1 - found.census.count_parameters(without) / weights,
+            reach,
+        )

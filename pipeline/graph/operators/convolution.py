@@ -1,0 +1,112 @@
+"""Convolutions: channels in and out, in groups; the spatial dimensions stay."""
+
+from pipeline.graph.operators.entry import (
+    Call,
+    Labels,
+    Operator,
+    Product,
+    Result,
+    Rewrite,
+    Value,
+    dimensions,
+)
+from pipeline.graph.reshape import factor, merge
+from pipeline.graph.terms import Label
+
+SLIDES = "slides over it"
+
+
+def _channel(value: Value, weight: Value) -> int:
+    """The channel dimension: 1, or 0 for a tensor without a batch."""
+    return len(value.shape) - len(weight.shape) + 1
+
+
+def _pin_space(call: Call, value: Value, weight: Value) -> None:
+    for label in value.labels[_channel(value, weight) + 1 :]:
+        call.pin(label, SLIDES)
+    for label in weight.labels[2:]:
+        call.pin(label, "")
+
+
+def _outcome(call: Call, value: Value, weight: Value, channels: Label) -> Labels:
+    bias = call.tensor_or_none("bias")
+    if bias is not None:
+        call.unify(channels, bias.labels[0])
+    lead = value.labels[: _channel(value, weight)]
+    return [*lead, channels, *[None] * (len(weight.shape) - 2)]
+
+
+def _convolution(call: Call) -> Result:
+    value, weight, groups = call.tensor("input"), call.tensor("weight"), call.integer("groups")
+    _pin_space(call, value, weight)
+    channel = _channel(value, weight)
+    incoming = value.labels[channel]
+    if groups == 1:
+        call.unify(incoming, weight.labels[1])
+    else:
+        _tie_groups(call, incoming, value.shape[channel], weight, groups)
+    return _outcome(call, value, weight, weight.labels[0])
+
+
+def _tie_groups(call: Call, incoming: Label, size: int, weight: Value, groups: int) -> None:
+    """Both sides are groups × width. Whole groups may go only if the convolution is depthwise:
+    elsewhere their atoms would over-prune (they multiply with the width) and tangle shuffles."""
+    depthwise = size == groups and not _computed(call)
+    free = [depthwise, True]
+    group_in, width_in = factor(call.terms, incoming, [groups, size // groups], free)
+    out = weight.shape[0]
+    group_out, _ = factor(call.terms, weight.labels[0], [groups, out // groups], free)
+    call.unify(group_in, group_out)
+    call.unify(width_in, weight.labels[1])
+
+
+def _computed(call: Call) -> bool:
+    return not isinstance(call.arguments["groups"], int)
+
+
+def _rewrite_groups(rewrite: Rewrite) -> None:
+    groups = rewrite.integer("groups")
+    if groups == 1 or _computed(rewrite):
+        return
+    value, weight = rewrite.tensor("input"), rewrite.tensor("weight")
+    channel = _channel(value, weight)
+    kept = rewrite.kept_blocks(value.labels[channel], value.shape[channel], groups)
+    rewrite.set("groups", kept)
+
+
+def _convolution_macs(call: Call) -> list[Product]:
+    output, weight = call.value(call.node), call.tensor("weight")
+    return [(*dimensions(output), *dimensions(weight)[1:])]
+
+
+def _transposed(call: Call) -> Result:
+    value, weight, groups = call.tensor("input"), call.tensor("weight"), call.integer("groups")
+    _pin_space(call, value, weight)
+    channel = _channel(value, weight)
+    incoming = value.labels[channel]
+    call.unify(incoming, weight.labels[0])
+    channels = weight.labels[1]
+    if groups > 1:
+        width = value.shape[channel] // groups
+        free = [width == 1 and not _computed(call), True]
+        group, _ = factor(call.terms, incoming, [groups, width], free)
+        channels = merge(call.terms, [group, channels], [groups, weight.shape[1]])
+    return _outcome(call, value, weight, channels)
+
+
+def _transposed_macs(call: Call) -> list[Product]:
+    value, weight = call.tensor("input"), call.tensor("weight")
+    return [(*dimensions(value), *dimensions(weight)[1:])]
+
+
+CONVOLUTION = Operator(_convolution, _rewrite_groups, _convolution_macs)
+TRANSPOSED = Operator(_transposed, _rewrite_groups, _transposed_macs)
+
+RULES = {
+    "conv1d": CONVOLUTION,
+    "conv2d": CONVOLUTION,
+    "conv3d": CONVOLUTION,
+    "conv_transpose1d": TRANSPOSED,
+    "conv_transpose2d": TRANSPOSED,
+    "conv_transpose3d": TRANSPOSED,
+}

@@ -1,0 +1,207 @@
+"""Operators that join tensors, cut them into parts, or pad them."""
+
+import sys
+
+import numpy as np
+import torch
+from torch import fx
+
+from pipeline.graph.operators.entry import Call, Labels, Operator, Result, Rewrite
+from pipeline.graph.terms import ONE, Label, Terms, Vector
+
+
+# ------------------------------------------------------------------ joining
+def _cat(call: Call) -> Result:
+    values = [value for value in call.tensors("tensors") if value.shape != (0,)]
+    rank = len(call.shape)
+    along = call.dimension(rank)
+    labels: Labels = []
+    for place in range(rank):
+        if place == along:
+            labels.append(_concatenate([(v.labels[place], v.shape[place]) for v in values]))
+            continue
+        label = values[0].labels[place]
+        for value in values[1:]:
+            label = call.unify(label, value.labels[place])
+        labels.append(label)
+    return labels
+
+
+def _concatenate(parts: list[tuple[Label, int]]) -> Label:
+    if all(label is None for label, _ in parts):
+        return None
+    return np.concatenate(
+        [np.full(size, ONE, np.int64) if label is None else label for label, size in parts]
+    )
+
+
+def _stack(call: Call) -> Result:
+    values = call.tensors("tensors")
+    labels = list(values[0].labels)
+    for value in values[1:]:
+        labels = [call.unify(a, b) for a, b in zip(labels, value.labels, strict=True)]
+    labels.insert(call.dimension(len(call.shape)), None)
+    return labels
+
+
+# ------------------------------------------------------------------ cutting
+def _split(call: Call) -> Result:
+    value = call.tensor("self")
+    along = call.dimension(len(value.shape))
+    label, start = value.labels[along], 0
+    parts: list[Labels] = []
+    for shape in call.shapes:
+        labels = list(value.labels)
+        labels[along] = None if label is None else label[start : start + shape[along]]
+        start += shape[along]
+        parts.append(labels)
+    return tuple(parts)
+
+
+def _rewrite_split(rewrite: Rewrite) -> None:
+    """Parts of equal sizes become parts of the kept sizes."""
+    value = rewrite.tensor("self")
+    along = rewrite.dimension(len(value.shape))
+    labels = rewrite.known.labels[rewrite.node.name]
+    if value.labels[along] is None or not isinstance(labels, tuple):
+        return
+    sizes = [
+        rewrite.kept(part[along], shape[along])
+        for part, shape in zip(labels, rewrite.shapes, strict=True)
+    ]
+    rewrite.node.target = torch.ops.aten.split_with_sizes.default
+    rewrite.node.args, rewrite.node.kwargs = (value.node, sizes, along), {}
+
+
+def _unbind(call: Call) -> Result:
+    value = call.tensor("self")
+    along = call.dimension(len(value.shape))
+    call.pin(value.labels[along], "takes it apart")
+    rest = value.labels[:along] + value.labels[along + 1 :]
+    return tuple(list(rest) for _ in call.shapes)
+
+
+def _select(call: Call) -> Result:
+    value = call.tensor("self")
+    along = call.dimension(len(value.shape))
+    label, index = value.labels[along], call.arguments["index"]
+    if label is not None:
+        call.pin(label if isinstance(index, fx.Node) else label[[index]], "selects it")
+    return value.labels[:along] + value.labels[along + 1 :]
+
+
+def _rewrite_select(rewrite: Rewrite) -> None:
+    """The index becomes its rank among the kept ones."""
+    value = rewrite.tensor("self")
+    along = rewrite.dimension(len(value.shape))
+    index, size = rewrite.arguments["index"], value.shape[along]
+    if value.labels[along] is not None and isinstance(index, int):
+        alive = rewrite.alive(value.labels[along], size)
+        rewrite.set("index", int(alive[: index % size].sum()))
+
+
+def _bounds(call: Call, size: int) -> tuple[int, int, int]:
+    start, end, step = (call.arguments[name] for name in ("start", "end", "step"))
+    first = 0 if start is None else call.number(start)
+    last = size if end is None else call.number(end)
+    first, last = (max(0, min(size, at + size if at < 0 else at)) for at in (first, last))
+    return first, max(first, last), call.number(step)
+
+
+def _slice(call: Call) -> Result:
+    """With a step, each block of `step` indices lives and dies as one."""
+    value = call.tensor("self")
+    labels = list(value.labels)
+    along = call.dimension(len(labels))
+    label, size = labels[along], value.shape[along]
+    if label is None:
+        return labels
+    start, end, step = _bounds(call, size)
+    if step > 1 and (size % step or any(isinstance(n, fx.Node) for n in call.node.args[1:])):
+        call.pin(label, "steps through it unevenly")
+        labels[along] = None
+        return labels
+    for offset in range(1, step):
+        call.unify(label[::step], label[offset::step])
+    labels[along] = label[start:end:step]
+    return labels
+
+
+def _rewrite_slice(rewrite: Rewrite) -> None:
+    """A bound becomes the number of kept indices before it (with a step, of whole blocks)."""
+    value = rewrite.tensor("self")
+    along = rewrite.dimension(len(value.shape))
+    label, size = value.labels[along], value.shape[along]
+    if label is None:
+        return
+    start, end, step = _bounds(rewrite, size)
+    alive, within = rewrite.alive(label, size), start % step
+    if alive.all():
+        return
+    rewrite.set("start", int(alive[: start - within].sum()) + within)
+    rewrite.set("end", sys.maxsize if end == size else int(alive[:end].sum()))
+
+
+def _narrow(call: Call) -> Result:
+    value = call.tensor("self")
+    labels = list(value.labels)
+    along = call.dimension(len(labels))
+    call.pin(labels[along], "narrows it")
+    labels[along] = None
+    return labels
+
+
+# ------------------------------------------------------------------ padding
+def _amounts(call: Call, rank: int) -> dict[int, tuple[int, int]]:
+    """Per dimension, how much is put before it and after it."""
+    pad = call.integers("pad")
+    pairs = enumerate(zip(pad[::2], pad[1::2], strict=True))
+    return {rank - 1 - back: pair for back, pair in pairs if pair != (0, 0)}
+
+
+def _pad(call: Call) -> Result:
+    """Constants around a dimension are fresh atoms, which follow what they are added to."""
+    value = call.tensor("self")
+    labels = list(value.labels)
+    constant = call.arguments.get("mode", "constant") == "constant"
+    for place, (before, after) in _amounts(call, len(labels)).items():
+        label = labels[place]
+        if label is not None and constant and before >= 0 and after >= 0:
+            around = [_fresh(call.terms, before), label, _fresh(call.terms, after)]
+            labels[place] = np.concatenate(around)
+        else:
+            call.pin(label, "pads it")
+            labels[place] = None
+    return labels
+
+
+def _fresh(terms: Terms, count: int) -> Vector:
+    """Fresh atoms for any count: none, or one that is not taken for a dimension of size one."""
+    made = terms.fresh(max(count, 2))
+    assert made is not None
+    return made[:count]
+
+
+def _rewrite_pad(rewrite: Rewrite) -> None:
+    pad = rewrite.listed("pad")
+    for place, (before, after) in _amounts(rewrite, len(rewrite.shape)).items():
+        label, size = rewrite.labels[place], rewrite.shape[place]
+        if label is None:
+            continue
+        alive, at = rewrite.alive(label, size), 2 * (len(rewrite.shape) - 1 - place)
+        pad[at : at + 2] = [int(alive[:before].sum()), int(alive[size - after :].sum())]
+    rewrite.set("pad", pad)
+
+
+SPLIT, PAD, CAT = Operator(_split, _rewrite_split), Operator(_pad, _rewrite_pad), Operator(_cat)
+
+RULES = {
+    **dict.fromkeys(("cat", "concat", "concatenate"), CAT),
+    "stack": Operator(_stack),
+    **dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split"), SPLIT),
+    "unbind": Operator(_unbind),
+    "select": Operator(_select, _rewrite_select),
+    "slice": Operator(_slice, _rewrite_slice),
+    "narrow": Operator(_narrow),
+    **dict.fromkeys(("pad", "constant_pad_nd"), PAD),
+}

@@ -1,0 +1,64 @@
+"""Operators that reduce dimensions, or depend on the order or the number of their indices."""
+
+from pipeline.graph.operators.entry import Call, Operator, Result
+from pipeline.graph.operators.pointwise import broadcast
+
+
+def _reduced(call: Call, rank: int) -> list[int]:
+    given = call.arguments.get("dim")
+    if given is None or given == []:
+        return list(range(rank))
+    return [number % rank for number in call.integers("dim")]
+
+
+def _reduction(call: Call) -> Result:
+    """The reduced dimensions go, and what is left there is summed up over the kept indices."""
+    value = call.tensor("self", "input")
+    reduced = _reduced(call, len(value.shape))
+    keep = bool(call.arguments.get("keepdim"))
+    kept = [
+        None if position in reduced else label
+        for position, label in enumerate(value.labels)
+        if keep or position not in reduced
+    ]
+    return call.alike(kept)
+
+
+def _extremum(call: Call) -> Result:
+    """max and min have three meanings: of two tensors, of a whole tensor, along a dimension."""
+    if "other" in call.arguments:
+        return broadcast(call)
+    if "dim" in call.arguments:
+        return _positional(call)
+    return _reduction(call)
+
+
+def _positional(call: Call) -> Result:
+    """Gives positions along the dimension, which would move if indices went."""
+    value = call.tensor("self", "input")
+    for position in _reduced(call, len(value.shape)):
+        call.pin(value.labels[position], "gives positions in it")
+    return _reduction(call)
+
+
+def _along(call: Call) -> Result:
+    """Works along a whole dimension, which therefore stays whole."""
+    value = call.tensor("self", "input")
+    call.pin(value.labels[call.dimension(len(value.shape))], "works along the whole of it")
+    return call.alike(value.labels)
+
+
+REDUCTION, ALONG = Operator(_reduction), Operator(_along)
+EXTREMUM, POSITIONAL = Operator(_extremum), Operator(_positional)
+
+RULES = {
+    **dict.fromkeys(
+        ("mean", "sum", "amax", "amin", "var", "std", "var_mean", "std_mean", "prod", "norm"),
+        REDUCTION,
+    ),
+    **dict.fromkeys(("linalg_vector_norm", "logsumexp"), REDUCTION),
+    **dict.fromkeys(("max", "min"), EXTREMUM),
+    **dict.fromkeys(("argmax", "argmin"), POSITIONAL),
+    **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum"), ALONG),
+    **dict.fromkeys(("cumprod", "sort"), ALONG),
+}

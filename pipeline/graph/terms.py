@@ -1,0 +1,207 @@
+"""The store of terms: which indices of all tensors live and die together.
+
+Every dimension of every tensor carries a `Label`: None (all its indices always live) or a vector of
+term ids. A term is ONE (lives always), a free *atom*, or a product of terms; an index lives exactly
+if all atoms of its term live. The store solves equations between terms: a union-find with
+substitution, which is first-order unification where "and" is idempotent and commutative. Plain
+union-find is not enough, since heads × head dimensions are products. An equation more than needed
+only loses freedom, so tying too much is always sound.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+Vector = npt.NDArray[np.int64]
+Label = Vector | None
+Atoms = tuple[int, ...]
+
+ONE = 0
+
+
+class Terms:
+    """Equations between terms, solved as they come; what is pinned is pinned for `because`."""
+
+    def __init__(self) -> None:
+        """A store that holds ONE alone."""
+        self.because = ""
+        self._size = 1
+        self._parent: Vector = np.zeros(1024, np.int64)
+        self._axis: Vector = np.zeros(1024, np.int64)
+        self._axes = 0
+        self._bound = np.zeros(1024, np.bool_)  # a root that is ONE or stands for a product
+        self._bound[ONE] = True
+        self._pinned: dict[int, str] = {ONE: ""}
+        self._factors: dict[int, tuple[int, ...]] = {}
+        self._products: dict[tuple[int, int], int] = {}
+        self._resolved: dict[int, Atoms] = {}
+
+    # ---------------------------------------------------------------- making terms
+    def fresh(self, count: int) -> Label:
+        """An axis of `count` new atoms; None for a size of one, which can never be pruned."""
+        if count == 1:
+            return None
+        self._axes += 1
+        return self._new(count, self._axes)
+
+    def product(self, a: int, b: int) -> int:
+        """The term that lives where both a and b live."""
+        a, b = self.root(a), self.root(b)
+        if a == b or b in self._pinned:
+            return a
+        if a in self._pinned:
+            return b
+        key = (min(a, b), max(a, b))
+        if key not in self._products:
+            term = int(self._new(1, 0)[0])
+            self._bind(term, key)
+            self._products[key] = term
+        return self._products[key]
+
+    def _new(self, count: int, axis: int) -> Vector:
+        first, last = self._size, self._size + count
+        while last > len(self._parent):
+            self._parent = np.concatenate([self._parent, np.zeros_like(self._parent)])
+            self._axis = np.concatenate([self._axis, np.zeros_like(self._axis)])
+            self._bound = np.concatenate([self._bound, np.zeros_like(self._bound)])
+        terms = np.arange(first, last, dtype=np.int64)
+        self._parent[first:last], self._axis[first:last], self._size = terms, axis, last
+        return terms
+
+    # ---------------------------------------------------------------- asking
+    def root(self, term: int) -> int:
+        """The representative of a term's class."""
+        parent = self._parent
+        root = int(term)
+        while int(parent[root]) != root:
+            root = int(parent[root])
+        parent[term] = root
+        return root
+
+    def roots(self, vector: Vector) -> Vector:
+        """The representative of every term of a vector."""
+        found = self._parent[vector]
+        while True:
+            above = self._parent[found]
+            if np.array_equal(above, found):
+                break
+            found = above
+        self._parent[vector] = found
+        return found
+
+    def resolve(self, term: int) -> Atoms:
+        """The free atoms of a term in order of creation; none at all means ONE."""
+        root = self.root(term)
+        if root in self._pinned:
+            return ()
+        if root not in self._factors:
+            return (root,)
+        if root not in self._resolved:
+            atoms: set[int] = set()
+            for factor in self._factors[root]:
+                atoms.update(self.resolve(factor))
+            self._resolved[root] = tuple(sorted(atoms))
+        return self._resolved[root]
+
+    def atoms(self, vector: Vector) -> list[Atoms]:
+        """The free atoms of every term of a vector."""
+        unique, inverse = np.unique(self.roots(vector), return_inverse=True)
+        resolved = [self.resolve(int(term)) for term in unique]
+        return [resolved[index] for index in inverse]
+
+    def simplify(self, label: Label) -> Label:
+        """None in place of a vector whose terms are all ONE."""
+        if label is None or not any(self.resolve(int(t)) for t in np.unique(self.roots(label))):
+            return None
+        return label
+
+    def axis(self, atom: int) -> int:
+        """The number of the axis that an atom was made for."""
+        return int(self._axis[atom])
+
+    def reason(self, term: int) -> str:
+        """Why a term that resolved to nothing is pinned; empty where nobody said."""
+        root = self.root(term)
+        if root in self._pinned:
+            return self._pinned[root]
+        return next(filter(None, map(self.reason, self._factors.get(root, ()))), "")
+
+    # ---------------------------------------------------------------- equations
+    def pin(self, label: Label) -> None:
+        """Every index of the label always lives, for the reason in `because`."""
+        if label is None:
+            return
+        for term in np.unique(self.roots(label)).tolist():
+            self._pin_all(self.resolve(term))
+
+    def unify(self, a: Label, b: Label) -> Label:
+        """The label of two dimensions that must stay equal.
+
+        Raises ValueError for vectors of different lengths.
+        """
+        if a is b:
+            return a
+        if a is None or b is None:
+            self.pin(b if a is None else a)
+            return None
+        if len(a) != len(b):
+            raise ValueError(f"dimensions of {len(a)} and {len(b)} can't be one")
+        x, y = self.roots(a), self.roots(b)
+        differ = x != y
+        if differ.any():
+            self._unify_roots(x[differ], y[differ])
+        return a
+
+    def equate(self, a: int, b: int) -> None:
+        """Solve a = b: common atoms cancel, then one side is pinned, bound or joined to the other.
+
+        Equal numbers of atoms on both sides pair in order of creation, outer to inner; other
+        counts have no unique solution and are pinned.
+        """
+        of_a, of_b = self.resolve(a), self.resolve(b)
+        if of_a == of_b:
+            return
+        if not of_a or not of_b:
+            self._pin_all(of_a + of_b)
+            return
+        left = tuple(atom for atom in of_a if atom not in of_b)
+        right = tuple(atom for atom in of_b if atom not in of_a)
+        self._solve(left, right)
+
+    def _solve(self, left: Atoms, right: Atoms) -> None:
+        if not left or not right:
+            self._pin_all(left + right)  # c = c·x leaves x = ONE only if x never binds c: pin it
+        elif len(left) == len(right):
+            for x, y in zip(left, right, strict=True):
+                self._join(np.array([x]), np.array([y]))
+        elif len(left) == 1:
+            self._bind(left[0], right)
+        elif len(right) == 1:
+            self._bind(right[0], left)
+        else:
+            self._pin_all(left + right)
+
+    def _unify_roots(self, x: Vector, y: Vector) -> None:
+        if not (self._bound[x].any() or self._bound[y].any()):
+            both = np.concatenate([x, y])
+            if len(np.unique(both)) == len(both):  # one free atom each: no order of solving matters
+                self._join(x, y)
+                return
+        for a, b in dict.fromkeys(zip(x.tolist(), y.tolist(), strict=True)):
+            self.equate(a, b)
+
+    def _join(self, x: Vector, y: Vector) -> None:
+        self._parent[np.maximum(x, y)] = np.minimum(x, y)
+        self._resolved.clear()
+
+    def _bind(self, atom: int, factors: tuple[int, ...]) -> None:
+        self._factors[atom] = factors
+        self._bound[atom] = True
+        self._resolved.clear()
+
+    def _pin_all(self, atoms: Iterable[int]) -> None:
+        for atom in atoms:
+            self._pinned[atom] = self.because
+            self._bound[atom] = True
+        self._resolved.clear()

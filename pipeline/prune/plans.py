@@ -1,0 +1,139 @@
+"""A pruning plan: what goes, what stays and why, as a document that replays on a fresh trace."""
+
+from itertools import zip_longest
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.graph.groups import Pinned, Survey
+from targets.errors import ArtifactError
+
+Importance = Literal["magnitude"]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Settings(_Document):
+    """What was asked for: a ratio of each group's channels to remove, or of the MACs to keep.
+
+    Kept widths are multiples of `multiple` where the group is wider than that.
+    """
+
+    ratio: Fraction | None = None
+    macs: Annotated[float, Field(gt=0, le=1)] | None = None
+    importance: Importance = "magnitude"
+    multiple: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.ratio is None) == (self.macs is None):
+            raise ValueError("give either ratio or macs")
+        return self
+
+
+class GroupPlan(_Document):
+    """One channel group: which of its `size` channels go, and why none where none may."""
+
+    name: str
+    size: Annotated[int, Field(ge=1)]
+    removed: tuple[int, ...]
+    parameters: tuple[str, ...]
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Self:
+        if list(self.removed) != sorted({i for i in self.removed if 0 <= i < self.size}):
+            raise ValueError(f"{self.name}: removed must be ascending, within 0..{self.size - 1}")
+        if len(self.removed) == self.size:
+            raise ValueError(f"{self.name}: a group can't lose all of its {self.size} channels")
+        return self
+
+    @property
+    def kept(self) -> int:
+        """How many channels stay."""
+        return self.size - len(self.removed)
+
+
+class PinnedPlan(_Document):
+    """A parameter's dimension that stays whole, and why."""
+
+    name: str
+    reason: str
+
+
+class PrunePlan(_Document):
+    """A plan for one model. MACs are per example; parameters are counted in elements."""
+
+    version: Literal[1] = 1
+    settings: Settings
+    groups: tuple[GroupPlan, ...]
+    pinned: tuple[PinnedPlan, ...]
+    macs_dense: Count
+    macs_kept: Count
+    parameters_dense: Count
+    parameters_kept: Count
+
+    def save(self, path: Path | str) -> None:
+        """Write the plan as JSON."""
+        Path(path).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a plan.
+
+        Raises ArtifactError for a file that can't be read or holds no plan.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_bytes())
+        except OSError as fault:
+            raise ArtifactError(f"{path}: can't be read: {fault.strerror}") from fault
+        except ValidationError as fault:
+            first = fault.errors()[0]
+            key = ".".join(map(str, first["loc"])) or "the file"
+            raise ArtifactError(f"{path}: no pruning plan: {key}: {first['msg']}") from fault
+
+    def removed(self) -> dict[str, tuple[int, ...]]:
+        """The channels that go, by group."""
+        return {group.name: group.removed for group in self.groups}
+
+
+def pinned_plans(pinned: tuple[Pinned, ...]) -> tuple[PinnedPlan, ...]:
+    """What is pinned, as it stands in a plan."""
+    return tuple(PinnedPlan(name=found.name, reason=found.reason) for found in pinned)
+
+
+def check_fits(plan: PrunePlan, survey: Survey) -> None:
+    """Raise ArtifactError, naming the first difference, for a plan that is another model's."""
+    for difference in _differences(plan, survey):
+        raise ArtifactError(f"the plan belongs to another model: {difference}")
+    alive = survey.alive(plan.removed())
+    if (survey.census.kept(alive) == 0).any():
+        raise ArtifactError("the plan would leave a dimension of the model empty")
+
+
+def _differences(plan: PrunePlan, survey: Survey) -> list[str]:
+    found: list[str] = []
+    members = zip(survey.names, map(len, survey.members), survey.reach, strict=True)
+    for planned, own in zip_longest(plan.groups, members):
+        if planned is None or own is None:
+            side = "the plan lacks group" if planned is None else "the model lacks group"
+            found.append(f"{side} {own[0] if planned is None else planned.name}")
+        elif (planned.name, planned.size) != own[:2]:
+            of_plan = f"group {planned.name} of {planned.size} channels"
+            found.append(f"the plan has {of_plan}, the model {own[0]} of {own[1]}")
+        elif planned.parameters != own[2]:
+            other = sorted(set(planned.parameters) ^ set(own[2])) or list(own[2])
+            found.append(f"group {planned.name} reaches {other[0]} in only one of them")
+    everything = survey.census.everything()
+    for name, planned_count, count in (
+        ("MACs", plan.macs_dense, survey.census.count_macs(everything)),
+        ("parameters", plan.parameters_dense, survey.census.count_parameters(everything)),
+    ):
+        if planned_count != count:
+            found.append(f"the plan's model has {planned_count} {name}, this one {count}")
+    return found

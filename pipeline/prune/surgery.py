@@ -1,0 +1,128 @@
+"""Applying: the only mutator, and it works on a copy."""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import fx
+
+from pipeline.graph.attributes import attribute, replace_attribute
+from pipeline.graph.groups import Survey, survey
+from pipeline.graph.labels import Labelled
+from pipeline.graph.operators import rule_for
+from pipeline.graph.operators.entry import Labels, Rewrite
+from pipeline.graph.shapes import Shape, Shapes, double_batch, observe
+from pipeline.graph.trace import Graph
+from pipeline.prune.choice import Choice
+from pipeline.prune.plans import PrunePlan, check_fits
+from targets.errors import EdgesmithError
+
+
+def apply(graph: Graph, plan: PrunePlan) -> Graph:
+    """The graph without the channels that the plan removes; the one given stays as it is.
+
+    Raises ArtifactError for another model's plan. Every node's shape is compared with the one that
+    its labels predict; the first that differs is named in an EdgesmithError, and nothing is given.
+    """
+    found = survey(graph)
+    check_fits(plan, found)
+    choice = choose(found, plan)
+    module = copy.deepcopy(graph.module)
+    _rewrite_constants(module, found.labelled, choice)
+    _cut_parameters(module, found.labelled, choice)
+    module.graph.lint()
+    module.recompile()
+    inputs = double_batch(graph.inputs, graph.dynamic_batch)
+    _check_shapes(observe(module, inputs), found.labelled, choice)
+    _renew_metadata(module, found.labelled, choice)
+    return Graph(module, graph.inputs, graph.dynamic_batch, graph.static_reason)
+
+
+def choose(found: Survey, plan: PrunePlan) -> Choice:
+    """The plan's removed channels as dead atoms of a survey."""
+    members = dict(zip(found.names, found.members, strict=True))
+    dead = {members[group.name][index] for group in plan.groups for index in group.removed}
+    return Choice(found.labelled.terms, frozenset(dead))
+
+
+def _rewrite_constants(module: fx.GraphModule, labelled: Labelled, choice: Choice) -> None:
+    for node in list(module.graph.nodes):
+        if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+            continue
+        rule = rule_for(node.target) if node.name in labelled.known.labels else None
+        if rule is not None and rule.rewrite is not None and node.name not in labelled.declined:
+            rule.rewrite(Rewrite(node, labelled.known, choice.alive, module))
+
+
+def _cut_parameters(module: fx.GraphModule, labelled: Labelled, choice: Choice) -> None:
+    for parameter in labelled.parameters:
+        tensor = attribute(module, parameter.names[0])
+        assert isinstance(tensor, torch.Tensor)
+        cut = select(tensor.detach(), parameter.labels, choice)
+        if cut.shape == tensor.shape:
+            continue
+        if isinstance(tensor, torch.nn.Parameter):
+            cut = torch.nn.Parameter(cut, tensor.requires_grad)
+        for name in parameter.names:
+            replace_attribute(module, name, cut)
+
+
+def select(tensor: torch.Tensor, labels: Labels, choice: Choice) -> torch.Tensor:
+    """The kept indices of a tensor, along every dimension."""
+    for dimension, label in enumerate(labels):
+        alive = choice.alive(label, tensor.shape[dimension])
+        if not alive.all():
+            tensor = tensor.index_select(dimension, torch.from_numpy(np.flatnonzero(alive)))
+    return tensor
+
+
+# ------------------------------------------------------------------ proof and metadata
+def _predicted(labelled: Labelled, choice: Choice) -> Iterator[tuple[str, int | None, Shape]]:
+    """Per node that gives tensors: its name, the tensor's index if it gives several, its shape."""
+    shapes = labelled.known.shapes
+    for name, result in labelled.known.labels.items():
+        if isinstance(result, tuple):
+            parts = zip(result, shapes.several[name], strict=True)
+            for index, (labels, shape) in enumerate(parts):
+                yield name, index, choice.shape(labels, shape or ())
+        else:
+            yield name, None, choice.shape(result, shapes.tensor[name])
+
+
+def _check_shapes(found: Shapes, labelled: Labelled, choice: Choice) -> None:
+    for name, index, expected in _predicted(labelled, choice):
+        several = found.several.get(name)
+        shape = found.tensor.get(name) if index is None else several and several[index]
+        if (shape or ()) != expected:
+            raise EdgesmithError(
+                f"pruning was rolled back: node '{name}' has shape {list(shape or ())} where its "
+                f"labels predict {list(expected)}; please report this with the model's code"
+            )
+
+
+def _renew_metadata(module: fx.GraphModule, labelled: Labelled, choice: Choice) -> None:
+    """Quantizers and exporters read each node's fake tensor: give it the kept sizes."""
+    nodes = {node.name: node for node in module.graph.nodes}
+    for name, index, expected in _predicted(labelled, choice):
+        value = nodes[name].meta.get("val")
+        if index is None:
+            nodes[name].meta["val"] = _resized(value, labelled.known.shapes.tensor[name], expected)
+        elif isinstance(value, (tuple, list)):
+            old = labelled.known.shapes.several[name][index] or ()
+            parts = list(value)
+            parts[index] = _resized(parts[index], old, expected)
+            nodes[name].meta["val"] = tuple(parts)
+
+
+def _resized(value: object, old: Shape, new: Shape) -> object:
+    """A fake tensor of the new shape; a symbolic size scales with its number."""
+    mode = getattr(value, "fake_mode", None)
+    if mode is None or not isinstance(value, torch.Tensor) or old == new:
+        return value
+    sizes = [
+        size if before == after else after if isinstance(size, int) else size * after // before
+        for size, before, after in zip(value.shape, old, new, strict=True)
+    ]
+    with mode:
+        return torch.empty(sizes, dtype=value.dtype, device=value.device)
