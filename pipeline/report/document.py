@@ -234,7 +234,7 @@ class Report(Section):
         baseline: the dense model, one row for each runtime.
         candidates: what was made from it; one for each runtime is selected.
         package: the archives by runtime; None where none was made.
-        declined: the runtimes that have no candidate, and why.
+        failures: why a runtime has no artifact, by runtime.
         settings: the recipe as it was run, overrides included.
         profile: the device's facts.
         tools: versions, by tool.
@@ -251,7 +251,7 @@ class Report(Section):
     profile: dict[str, JsonValue] = {}
     tools: dict[str, str] = {}
     metric: Metric | None = None
-    declined: tuple[Declined, ...] = ()
+    failures: dict[str, str] = {}
     search: tuple[SearchTry, ...] = ()
     timings: tuple[Timing, ...] = ()
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from pipeline.report import sections, view, wording
 from pipeline.report.charts import BINS, LIMIT_AT, Processes
-from pipeline.report.document import Declined, Packaged, Report, Row, Timing
+from pipeline.report.document import Packaged, Report, Row, Timing
 from pipeline.report.sections import Facts, Pruning, Recovery, Shared, TryView
 from pipeline.report.view import RowView, RuntimeView
 from pipeline.report.wording import Figure
@@ -42,7 +42,7 @@ class Page:
     others: tuple[Other, ...]
     lineages: tuple[Shared[tuple[str, ...]], ...]
     conditions: Facts
-    declined: tuple[Declined, ...]
+    failures: tuple[tuple[str, str], ...]
     packages: tuple[tuple[str, Packaged], ...]
     timings: tuple[tuple[Timing, Figure], ...]
     appendices: tuple[tuple[str, str], ...]
@@ -95,7 +95,7 @@ def arrange(report: Report, samples: Mapping[str, Processes]) -> Page:
         others=_others(report),
         lineages=sections.shared(rows, lambda row: row.lineage),
         conditions=sections.conditions(rows),
-        declined=report.declined,
+        failures=_failures(report),
         packages=_packages(report),
         timings=tuple((one, wording.figure(one.seconds, "s")) for one in report.timings),
         appendices=_appendices(report),
@@ -105,13 +105,13 @@ def arrange(report: Report, samples: Mapping[str, Processes]) -> Page:
 def headline(report: Report, metric: str) -> str:
     """The verdict in words: who meets the budget, or the first reason of each who does not."""
     rows = report.selected()
-    if not rows and not report.declined:
+    if not rows and not report.failures:
         return "No candidate was made."
     others = [row for row in rows.values() if row.verdict is None or row.verdict.status != "PASS"]
-    if not others and not report.declined:
+    if not others and not report.failures:
         many = "every runtime" if len(rows) > 1 else wording.runtime_name(next(iter(rows)))
         return f"The artifact meets every limit of its budget on {many}."
-    refused = [f"{wording.runtime_name(one.name)}: {one.reason}." for one in report.declined]
+    refused = [f"{name}: {reason.rstrip('.')}." for name, reason in _failures(report)]
     sentences = refused + [
         f"{wording.runtime_name(one.runtime)}: {wording.sentence(one, metric)}." for one in others
     ]
@@ -141,6 +141,10 @@ def _others(report: Report) -> tuple[Other, ...]:
         for row in report.candidates
         if not row.selected
     )
+
+
+def _failures(report: Report) -> tuple[tuple[str, str], ...]:
+    return tuple((wording.runtime_name(name), why) for name, why in report.failures.items())
 
 
 def _packages(report: Report) -> tuple[tuple[str, Packaged], ...]:
