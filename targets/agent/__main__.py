@@ -1,0 +1,78 @@
+"""`python -m targets.agent`: one JSON request on stdin, one JSON answer on stdout."""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from types import TracebackType
+from typing import Any, Dict, Optional, TextIO, Type
+
+from targets.agent.commands import COMMANDS, Request
+from targets.agent.runtime import runtime_named
+from targets.errors import ConversionError, EdgesmithError
+from targets.measurement import TimingRule
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def main() -> None:
+    """Answers the request; what fails is answered as {"error": {"kind", "message"}}."""
+    answers = _own_stdout()
+    request = _request(json.load(sys.stdin))
+
+    def refuse(kind: Type[BaseException], error: BaseException, _: Optional[TracebackType]) -> None:
+        _answer(answers, {"error": {"kind": _kind(error, request), "message": _message(error)}}, 1)
+
+    sys.excepthook = refuse
+    _confine(request)
+    _answer(answers, COMMANDS[request.command](request), 0)
+
+
+def _request(document: Dict[str, Any]) -> Request:
+    rule = TimingRule(**document.pop("rule", {}))
+    return Request(rule=rule, **document)
+
+
+def _own_stdout() -> TextIO:
+    """The real stdout; a runtime's own chatter goes to stderr from now on."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def _answer(answers: TextIO, document: Dict[str, object], code: int) -> None:
+    json.dump(document, answers)
+    answers.flush()
+    os._exit(code)  # a runtime's teardown can take long, or crash: nothing is left to lose
+
+
+def _confine(request: Request) -> None:
+    """Limits this process's memory, and ties it to its parent where that is asked."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if request.memory_limit_bytes:
+        # Not RLIMIT_AS: runtimes reserve address space that they never touch.
+        limit = request.memory_limit_bytes
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    if request.dies_with_parent and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _kind(error: BaseException, request: Request) -> str:
+    if isinstance(error, ImportError):
+        return "missing"
+    if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+        return "memory"
+    if isinstance(error, EdgesmithError):
+        return "unsupported" if isinstance(error, ConversionError) else "artifact"
+    phrases = runtime_named(request.runtime).UNSUPPORTED
+    return "unsupported" if any(phrase in str(error) for phrase in phrases) else "runtime"
+
+
+def _message(error: BaseException) -> str:
+    return str(error).strip() or type(error).__name__
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The agent's commands: each takes a request and gives a JSON-able answer."""
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Callable, Dict, List, Mapping
+
+import numpy as np
+
+from targets.agent.conditions import conditions
+from targets.agent.memory import PeakMemory
+from targets.agent.runtime import Runtime, Session, runtime_named
+from targets.agent.timing import random_inputs, time_session
+from targets.errors import ArtifactError
+from targets.measurement import TimingRule
+
+_MEMORY_INFERENCES = 10  # one shows the peak; a few let arenas that grow lazily settle
+
+Answer = Dict[str, object]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one start of the agent shall do. `inputs` and `outputs` are .npz files of `infer`."""
+
+    command: str
+    runtime: str
+    model: str
+    threads: int = 1
+    seed: int = 0
+    rule: TimingRule = field(default_factory=TimingRule)
+    inputs: str = ""
+    outputs: str = ""
+    memory_limit_bytes: int = 0
+    dies_with_parent: bool = False
+
+
+def describe(request: Request) -> Answer:
+    """The model's tensors, what is really executed, and the runtime."""
+    runtime = runtime_named(request.runtime)
+    session = _ready(runtime, request)
+    return {
+        "inputs": [asdict(spec) for spec in session.inputs],
+        "outputs": [asdict(spec) for spec in session.outputs],
+        "executed": [asdict(operator) for operator in session.executed()],
+        "notes": list(session.notes),
+        "runtime_version": runtime.version(),
+    }
+
+
+def latency(request: Request) -> Answer:
+    """The times of this process, as ProcessSamples has them."""
+    runtime = runtime_named(request.runtime)
+    start = time.perf_counter_ns()
+    session = _ready(runtime, request)
+    load_ns = time.perf_counter_ns() - start
+    raw = random_inputs(session.inputs, request.seed)
+    times = time_session(session.invoke, raw, request.rule)
+    return {**times, "load_ns": load_ns, "conditions": _conditions(runtime, session, request)}
+
+
+def memory(request: Request) -> Answer:
+    """The peak memory of this process in phases, as MemoryPhases has them."""
+    peak = PeakMemory()
+    runtime = runtime_named(request.runtime)
+    found: Answer = {"import_bytes": peak.resident_bytes()}
+    session = runtime.Session(request.model, request.threads)
+    found["load_bytes"] = peak.phase_bytes()
+    session.prepare()
+    found["prepare_bytes"] = peak.phase_bytes()
+    raw = random_inputs(session.inputs, request.seed)
+    for _ in range(_MEMORY_INFERENCES):
+        session.invoke(raw)
+    found["infer_bytes"] = peak.phase_bytes()
+    return {**found, "reason": peak.reason}
+
+
+def infer(request: Request) -> Answer:
+    """Runs every sample as a batch of 1 and writes the outputs, stacked, to `request.outputs`."""
+    session = _ready(runtime_named(request.runtime), request)
+    with np.load(request.inputs, allow_pickle=False) as file:
+        stacked = [file[f"arr_{i}"] for i in range(len(file.files))]
+    rows = [session.run(_row(stacked, i)) for i in range(_count(stacked))]
+    np.savez(request.outputs, *(_stacked(list(column)) for column in zip(*rows)))
+    return {"count": len(rows)}
+
+
+COMMANDS: Mapping[str, Callable[[Request], Answer]] = {
+    "describe": describe,
+    "latency": latency,
+    "memory": memory,
+    "infer": infer,
+}
+
+
+def _ready(runtime: Runtime, request: Request) -> Session:
+    session = runtime.Session(request.model, request.threads)
+    session.prepare()
+    return session
+
+
+def _conditions(runtime: Runtime, session: Session, request: Request) -> Dict[str, str]:
+    return {
+        **conditions(),
+        "runtime": runtime.version(),
+        "threads": str(request.threads),
+        "precision": runtime.PRECISION,
+        "batch": "; ".join(session.notes) or "as in the file",
+    }
+
+
+def _count(stacked: List[np.ndarray]) -> int:
+    counts = {array.shape[0] if array.ndim else 0 for array in stacked}
+    if len(counts) != 1 or 0 in counts:
+        raise ArtifactError(f"inputs must hold the same number of samples, found {sorted(counts)}")
+    return counts.pop()
+
+
+def _row(stacked: List[np.ndarray], index: int) -> List[np.ndarray]:
+    return [array[index : index + 1] for array in stacked]
+
+
+def _stacked(column: List[np.ndarray]) -> np.ndarray:
+    batched = column[0].ndim > 0 and column[0].shape[0] == 1
+    return np.concatenate(column) if batched else np.stack(column)

@@ -1,0 +1,195 @@
+"""A target: one runtime on one device. The one look-up by name, and what can be asked of it."""
+
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from targets.artifact import (
+    RUNTIME_OF_FORMAT,
+    Artifact,
+    Quantization,
+    TensorSpec,
+    digest,
+    files_of,
+    format_of,
+)
+from targets.calling import Call, ask
+from targets.device import DeviceProfile
+from targets.errors import ArtifactError, DeviceUnreachable, EnvironmentFault, UsageError
+from targets.link.contract import Link
+from targets.link.local import Local
+from targets.measurement import (
+    ExecutedOp,
+    MemoryPhases,
+    ProcessSamples,
+    TimingRule,
+    memory_from_json,
+    process_from_json,
+)
+
+_DESCRIBE_TIMEOUT_S = 120.0
+_MEMORY_TIMEOUT_S = 300.0
+_INFER_TIMEOUT_S = 1800.0
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a runtime says of a file: its tensors, what it really executes, and notes on loading."""
+
+    artifact: Artifact
+    executed: tuple[ExecutedOp, ...]
+    runtime_version: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """One runtime on one device. Every question starts a fresh process there.
+
+    A process that fails raises ArtifactError where the file is to blame, ConversionError where the
+    runtime can't take the model, EnvironmentFault and DeviceUnreachable as their names say.
+    """
+
+    device: DeviceProfile
+    runtime: str
+    link: Link
+    threads: int = 1
+    _pushed: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def provenance(self) -> str:
+        """Where its numbers come from: every link reaches the device itself."""
+        return "measured-on-device"
+
+    def describe(self, path: Path) -> Description:
+        """Loads the file in a process of its own and tells what it is.
+
+        Raises ArtifactError for a broken file, or one of another runtime.
+        """
+        bare = self._bare(path)
+        request = {"command": "describe"}
+        answer = self._ask(request, bare, _DESCRIBE_TIMEOUT_S, blames=ArtifactError)
+        try:
+            return _description(bare, answer)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DeviceUnreachable(f"the agent's description is malformed: {error!r}") from error
+
+    def sample(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> ProcessSamples:
+        """The latencies of one fresh process by the rule, on random inputs of the seed."""
+        request = {"command": "latency", "rule": asdict(rule), "seed": seed}
+        timeout_s = _DESCRIBE_TIMEOUT_S + 2 * (rule.warmup_max_s + rule.max_seconds)
+        return process_from_json(self._ask(request, artifact, timeout_s))
+
+    def memory(self, artifact: Artifact, seed: int = 0) -> MemoryPhases:
+        """The peak memory of one fresh process in phases."""
+        request = {"command": "memory", "seed": seed}
+        return memory_from_json(self._ask(request, artifact, _MEMORY_TIMEOUT_S))
+
+    def infer(self, artifact: Artifact, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Outputs as values, for inputs stacked over samples on axis 0, each run as a batch of 1.
+
+        An input of shape (1, 3, 32, 32) is given as (N, 3, 32, 32); outputs come stacked likewise.
+        One call at a time: the files on the device have fixed names.
+        """
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                return self._infer(artifact, inputs, Path(folder))
+        except OSError as error:
+            raise EnvironmentFault(f"arrays can't be written or read: {error}") from error
+
+    def _infer(
+        self, artifact: Artifact, inputs: Sequence[np.ndarray], folder: Path
+    ) -> list[np.ndarray]:
+        np.savez(folder / "inputs.npz", *inputs)
+        entered = self.link.push(folder / "inputs.npz", "infer/inputs.npz")
+        left = str(Path(entered).with_name("outputs.npz"))
+        request = {"command": "infer", "inputs": entered, "outputs": left}
+        self._ask(request, artifact, _INFER_TIMEOUT_S)
+        self.link.pull(left, folder / "outputs.npz")
+        with np.load(folder / "outputs.npz", allow_pickle=False) as file:
+            return [file[f"arr_{i}"] for i in range(len(file.files))]
+
+    def _bare(self, path: Path) -> Artifact:
+        """The artifact of a file that nobody has loaded yet: no tensors."""
+        name = format_of(path)
+        if RUNTIME_OF_FORMAT[name] != self.runtime:
+            raise ArtifactError(f"{path}: {self.runtime} does not run the format {name}")
+        try:
+            sha256, size_bytes = digest(files_of(path))
+        except OSError as error:
+            raise ArtifactError(f"{path} can't be read: {error}") from error
+        return Artifact(path, name, sha256, size_bytes, (), ())
+
+    def _ask(
+        self,
+        request: Mapping[str, object],
+        artifact: Artifact,
+        timeout_s: float,
+        **blames: type[ArtifactError],
+    ) -> dict[str, Any]:
+        placed = {**request, "model": self._placed(artifact), "threads": self.threads}
+        return ask(self.link, Call(placed, str(artifact.path), self.runtime, timeout_s, **blames))
+
+    def _placed(self, artifact: Artifact) -> str:
+        """The model's path on the device, where it is pushed once."""
+        if artifact.sha256 not in self._pushed:
+            files = files_of(artifact.path)
+            if digest(files)[0] != artifact.sha256:
+                raise ArtifactError(f"{artifact.path}: the file has changed since it was described")
+            names = [f"{artifact.sha256[:16]}/{file.name}" for file in files]
+            pushed = [self.link.push(file, name) for file, name in zip(files, names, strict=True)]
+            self._pushed[artifact.sha256] = pushed[0]
+        return self._pushed[artifact.sha256]
+
+
+def find(device: DeviceProfile, runtime: str) -> Target:
+    """The runtime on the device, reached by the device's link.
+
+    Raises UsageError for a runtime that the device does not have, and DeviceUnreachable where the
+    profile does not fit this machine or asks for a link that there is not.
+    """
+    if runtime not in device.runtimes:
+        near = get_close_matches(runtime, device.runtimes, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else "."
+        raise UsageError(
+            f"device '{device.name}' has no runtime '{runtime}'{hint} "
+            f"It has: {', '.join(device.runtimes)}"
+        )
+    return Target(device, runtime, _link(device), device.threads)
+
+
+def _link(device: DeviceProfile) -> Link:
+    if device.link != "local":
+        raise DeviceUnreachable(
+            f"device '{device.name}' is linked by {device.link}; only 'local' can be reached"
+        )
+    if device.arch != platform.machine():
+        raise DeviceUnreachable(
+            f"device '{device.name}' is {device.arch} and its link is this machine, "
+            f"which is {platform.machine()}"
+        )
+    return Local()
+
+
+def _description(bare: Artifact, answer: Mapping[str, Any]) -> Description:
+    inputs = tuple(_spec(each) for each in answer["inputs"])
+    outputs = tuple(_spec(each) for each in answer["outputs"])
+    artifact = Artifact(bare.path, bare.format, bare.sha256, bare.size_bytes, inputs, outputs)
+    executed = tuple(ExecutedOp(**each) for each in answer["executed"])
+    return Description(artifact, executed, str(answer["runtime_version"]), tuple(answer["notes"]))
+
+
+def _spec(document: Mapping[str, Any]) -> TensorSpec:
+    quantization = document["quantization"]
+    return TensorSpec(
+        name=str(document["name"]),
+        shape=tuple(int(size) for size in document["shape"]),
+        dtype=np.dtype(document["dtype"]).name,
+        quantization=None if quantization is None else Quantization(**quantization),
+    )

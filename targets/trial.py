@@ -1,0 +1,268 @@
+"""A trial: dense and candidate measured in one sitting, judged, and repeated where that is due.
+
+Knows no recipe: artifacts, a budget and a rule come in, measurements and a verdict go out.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from targets.artifact import Artifact
+from targets.budget import Budget, Observation, Verdict, judge
+from targets.errors import UsageError
+from targets.limit import LATENCY_LIMITS, Relative
+from targets.measurement import Measurement, MemoryPhases, ProcessSamples, TimingRule, median
+from targets.target import Target
+
+Progress = Callable[[str, float], None]
+Facts = Mapping[str, Mapping[str, Observation]]
+
+DENSE, CANDIDATE = "dense", "candidate"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One sitting and its verdict."""
+
+    dense: Measurement | None
+    candidate: Measurement
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The last attempt's measurements and verdict, and all attempts in order."""
+
+    dense: Measurement | None
+    candidate: Measurement
+    verdict: Verdict
+    attempts: tuple[Attempt, ...]
+
+
+class Judged(Protocol):
+    """Anything that carries a verdict."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What was decided."""
+
+
+_J = TypeVar("_J", bound=Judged)
+
+
+def in_silence(message: str, fraction: float) -> None:
+    """Progress that nobody watches."""
+
+
+def sitting(
+    target: Target,
+    artifacts: Mapping[str, Artifact],
+    rule: TimingRule,
+    progress: Progress = in_silence,
+) -> dict[str, Measurement]:
+    """Measures all artifacts in turns of fresh processes (A B B A ...), then their memory.
+
+    Memory has processes of its own, since reading it disturbs the times.
+    """
+    turns = _turns(tuple(artifacts), rule.processes)
+    memory_turns = _turns(tuple(artifacts), rule.memory_processes)
+    total = len(turns) + len(memory_turns)
+    processes: dict[str, list[ProcessSamples]] = {name: [] for name in artifacts}
+    memory: dict[str, list[MemoryPhases]] = {name: [] for name in artifacts}
+    for done, name in enumerate(turns):
+        progress(f"{target.runtime}: timing {name}", done / total)
+        processes[name].append(target.sample(artifacts[name], rule))
+    for done, name in enumerate(memory_turns, len(turns)):
+        progress(f"{target.runtime}: memory of {name}", done / total)
+        memory[name].append(target.memory(artifacts[name]))
+    progress(f"{target.runtime}: measured", 1.0)
+    return {
+        name: _measurement(target, artifacts[name], tuple(processes[name]), tuple(memory[name]))
+        for name in artifacts
+    }
+
+
+def conduct(
+    target: Target,
+    dense: Artifact,
+    candidate: Artifact,
+    budget: Budget,
+    facts: Facts,
+    *,
+    rule: TimingRule | None = None,
+    progress: Progress = in_silence,
+) -> Trial:
+    """Measures both artifacts together and judges the candidate, a limit in percent by the dense.
+
+    `facts` are the observations that no sitting makes (metrics), of "dense" and of "candidate".
+    """
+    pair = {DENSE: dense, CANDIDATE: candidate}
+
+    def take(current: TimingRule) -> Attempt:
+        measured = sitting(target, pair, current, progress)
+        return _judged(measured, pair, budget, facts)
+
+    return _trial(take, covering(rule or TimingRule(), budget), progress)
+
+
+def judge_alone(
+    target: Target,
+    artifact: Artifact,
+    budget: Budget,
+    *,
+    rule: TimingRule | None = None,
+    progress: Progress = in_silence,
+) -> Trial:
+    """Measures one artifact and judges it by absolute limits.
+
+    Raises UsageError for a limit in percent of dense, since there is no dense artifact.
+    """
+    for name, limit in budget.limits().items():
+        if isinstance(limit, Relative):
+            raise UsageError(f"limit '{name}' is '{limit}'; a file alone takes absolute limits")
+    only = {CANDIDATE: artifact}
+
+    def take(current: TimingRule) -> Attempt:
+        return _judged(sitting(target, only, current, progress), only, budget, {})
+
+    return _trial(take, covering(rule or TimingRule(), budget), progress)
+
+
+def persevere(
+    take: Callable[[TimingRule], _J], rule: TimingRule, rest: Callable[[float], None]
+) -> tuple[_J, ...]:
+    """All attempts, the deciding one last.
+
+    An INCONCLUSIVE line asks for one more sitting of `retry_processes`, judged alone; an INVALID
+    one for a repetition, until `attempts` of them were invalid. A FAIL is final. A rest goes
+    before each repetition.
+    """
+    attempts = [take(rule)]
+    invalid, retried = 0, False
+    while True:
+        statuses = {line.status for line in attempts[-1].verdict.lines}
+        if "FAIL" in statuses:
+            break
+        invalid += "INVALID" in statuses
+        if "INVALID" in statuses and invalid >= rule.attempts:
+            break
+        if "INVALID" not in statuses:
+            if retried or "INCONCLUSIVE" not in statuses:
+                break
+            rule, retried = rule.retried(), True
+        rest(rule.cool_down_s)
+        attempts.append(take(rule))
+    return tuple(attempts)
+
+
+def covering(rule: TimingRule, budget: Budget) -> TimingRule:
+    """The rule with samples enough for every quantile that the budget limits."""
+    for name in budget.limits():
+        if name in LATENCY_LIMITS:
+            rule = rule.covering(LATENCY_LIMITS[name])
+    return rule
+
+
+def observe(measurement: Measurement, artifact: Artifact) -> dict[str, Observation]:
+    """What a sitting tells of every limit that it can tell of."""
+    peaks = measurement.peak_memory_mb()
+    unread = None if peaks else measurement.memory_reason()
+    return {
+        **{name: _latency(measurement, at) for name, at in LATENCY_LIMITS.items()},
+        "peak_memory_mb": Observation(
+            samples=tuple((peak,) for peak in peaks),
+            provenance=measurement.provenance,
+            missing_reason=unread,
+        ),
+        # A fact of the file, the same wherever it is.
+        "size_kb": Observation(value=artifact.size_bytes / 1000),
+        "energy_mj": Observation(missing_reason="no energy meter is attached"),
+    }
+
+
+def _latency(measurement: Measurement, quantile: float) -> Observation:
+    return Observation(
+        samples=tuple((each,) for each in measurement.latency_ms(quantile)),
+        provenance=measurement.provenance,
+        invalid_reason=measurement.invalid_reason(),
+        missing_reason=measurement.too_few(quantile),
+    )
+
+
+def _judged(
+    measured: Mapping[str, Measurement],
+    artifacts: Mapping[str, Artifact],
+    budget: Budget,
+    facts: Facts,
+) -> Attempt:
+    seen = {
+        name: {**observe(measured[name], artifacts[name]), **facts.get(name, {})}
+        for name in measured
+    }
+    dense = seen.get(DENSE, {})
+    told = {limit: each.values() for limit, each in dense.items()}
+    absolute = budget.against({limit: median(values) for limit, values in told.items() if values})
+    candidate = {**seen[CANDIDATE], **_spoiled(budget, dense, seen[CANDIDATE])}
+    verdict = judge(absolute, candidate)
+    return Attempt(measured.get(DENSE), measured[CANDIDATE], verdict)
+
+
+def _spoiled(
+    budget: Budget, dense: Mapping[str, Observation], candidate: Mapping[str, Observation]
+) -> dict[str, Observation]:
+    """Observations whose limit is relative to a dense one that must not be used."""
+    spoiled = {}
+    for limit, value in budget.limits().items():
+        reason = dense[limit].invalid_reason if limit in dense else None
+        if isinstance(value, Relative) and reason and limit in candidate:
+            told = candidate[limit].invalid_reason or f"the dense baseline's {reason}"
+            spoiled[limit] = replace(candidate[limit], invalid_reason=told)
+    return spoiled
+
+
+def _trial(take: Callable[[TimingRule], Attempt], rule: TimingRule, progress: Progress) -> Trial:
+    def rest(seconds: float) -> None:
+        progress(f"cooling down for {seconds:g} s before measuring again", 0.0)
+        time.sleep(seconds)
+
+    attempts = persevere(take, rule, rest)
+    last = attempts[-1]
+    return Trial(last.dense, last.candidate, last.verdict, attempts)
+
+
+def _turns(names: tuple[str, ...], count: int) -> list[str]:
+    """Every name `count` times, each round in the reverse order of the one before."""
+    rounds = [names if i % 2 == 0 else names[::-1] for i in range(count)]
+    return [name for each in rounds for name in each]
+
+
+def _measurement(
+    target: Target,
+    artifact: Artifact,
+    processes: tuple[ProcessSamples, ...],
+    memory: tuple[MemoryPhases, ...],
+) -> Measurement:
+    conditions = {
+        **_common(processes),
+        "device": target.device.name,
+        "processes": str(len(processes)),
+        "samples_per_process": _range([len(each.latency_ns) for each in processes]),
+    }
+    return Measurement(
+        artifact.sha256, target.runtime, processes, memory, target.provenance, conditions
+    )
+
+
+def _common(processes: tuple[ProcessSamples, ...]) -> dict[str, str]:
+    """The conditions, with all values of one that changed between processes."""
+    names = dict.fromkeys(name for each in processes for name in each.conditions)
+    return {
+        name: ", ".join(dict.fromkeys(each.conditions.get(name, "none") for each in processes))
+        for name in names
+    }
+
+
+def _range(counts: list[int]) -> str:
+    low, high = min(counts, default=0), max(counts, default=0)
+    return str(low) if low == high else f"{low} to {high}"
