@@ -4,12 +4,16 @@ from pathlib import Path
 
 import onnx
 import torch
+from onnx import NodeProto
 
 from targets.conversion import Activations, Precision, converting, publish, specialise
 from targets.errors import ConversionError
 from targets.onnxruntime.strip import strip
+from targets.onnxruntime.uint8 import to_uint8
 
 FOLDED = True
+HEAVY = frozenset({"Conv", "Gemm", "MatMul"})
+FUSED = frozenset({"Relu", "Clip"})
 
 
 def export(
@@ -22,12 +26,18 @@ def export(
 ) -> Path:
     """Writes the graph as a static .onnx for these inputs (batch 1) and returns path.
 
-    `module` is a torch.export graph; for int8 a PT2E-quantized one with folded weights.
+    `module` is a torch.export graph; for int8 a PT2E-quantized one with folded weights, whose
+    activations become uint8 where asked for: x86 kernels want that, and it changes no value.
     The same graph gives the same bytes in any process and folder.
-    Raises ConversionError for what the converter refuses.
+    Raises ConversionError for what the converter refuses, or where int8 was asked for and no
+    operator became it.
     """
     with converting("ONNX Runtime"):
         model = _convert(module, inputs)
+        if precision == "int8":
+            _require_int8(model.graph)
+        if precision == "int8" and activations == "uint8":
+            to_uint8(model)
     publish({path: model.SerializeToString(deterministic=True)})
     return path
 
@@ -37,3 +47,28 @@ def _convert(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> onnx.
     if program is None:
         raise ConversionError("ONNX Runtime can't take the model: nothing came of the conversion")
     return strip(program.model_proto)
+
+
+def _require_int8(graph: onnx.GraphProto) -> None:
+    """An operator runs on integers where everything it reads was dequantized and its output is
+    quantized again: ONNX Runtime then fuses the three."""
+    makers = {output: node for node in graph.node for output in node.output}
+    if not any(node.op_type in HEAVY and _is_enclosed(node, graph, makers) for node in graph.node):
+        raise ConversionError(
+            "ONNX Runtime: no operator of the exported model is int8; the graph has to be "
+            "quantized, with folded weights"
+        )
+
+
+def _is_enclosed(node: NodeProto, graph: onnx.GraphProto, makers: dict[str, NodeProto]) -> bool:
+    read = [makers.get(name) for name in node.input[:2]]
+    users = _users(node, graph)
+    while len(users) == 1 and users[0].op_type in FUSED:
+        users = _users(users[0], graph)
+    return all(maker is not None and maker.op_type == "DequantizeLinear" for maker in read) and all(
+        user.op_type == "QuantizeLinear" for user in users
+    )
+
+
+def _users(node: NodeProto, graph: onnx.GraphProto) -> list[NodeProto]:
+    return [user for user in graph.node if node.output[0] in user.input]

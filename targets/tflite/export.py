@@ -1,12 +1,17 @@
 """Exports a graph to TFLite through LiteRT's converter. Desk side: imports torch."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
 from targets.conversion import Activations, Precision, converting, publish, specialise
+from targets.errors import ConversionError
 
 FOLDED = False
+HEAVY = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL")
+STATIC = SimpleNamespace(global_config=SimpleNamespace(is_dynamic=False))
+"""All that the converter reads of a quantizer: scales are static, fixed by calibration."""
 
 
 def export(
@@ -21,17 +26,45 @@ def export(
 
     `module` is a torch.export graph; for int8 a PT2E-quantized one, weights not folded, and the
     file then has int8 inputs and outputs. The same graph gives the same bytes in any process.
-    Raises ConversionError for what the converter refuses.
+    Raises ConversionError for what the converter refuses, or where int8 was asked for and no
+    operator became it.
     """
     with converting("TFLite"):
-        content = _convert(module, inputs)
+        content = _convert(module, inputs, precision)
+        if precision == "int8":
+            _require_int8(content)
     publish({path: content})
     return path
 
 
-def _convert(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> bytes:
+def _convert(
+    module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], precision: Precision
+) -> bytes:
     import litert_torch
+    from litert_torch.quantize.quant_config import QuantConfig
 
     graph = specialise(module, inputs).module()
-    content: bytes = litert_torch.convert(graph, inputs).model_content()
+    quantized = QuantConfig(pt2e_quantizer=STATIC) if precision == "int8" else None
+    content: bytes = litert_torch.convert(graph, inputs, quant_config=quantized).model_content()
     return content
+
+
+def _require_int8(content: bytes) -> None:
+    """Without its quantization config, or on folded weights, the converter leaves float operators
+    between explicit conversions, and says nothing."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    heavy = {getattr(schema.BuiltinOperator, name) for name in HEAVY}
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            types = {
+                graph.tensors[index].type for index in (operator.inputs[0], operator.outputs[0])
+            }
+            if code in heavy and types == {schema.TensorType.INT8}:
+                return
+    raise ConversionError(
+        "TFLite: no operator of the converted model is int8; the graph has to be quantized, with "
+        "weights not folded"
+    )
