@@ -36,7 +36,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class RowView:
-    """A row of the table."""
+    """A row of the table. `worst` is the score of the class that lost the most, `lost` how much."""
 
     label: str
     p50: Cell
@@ -45,6 +45,8 @@ class RowView:
     size: Cell
     score: Cell
     worst: Cell
+    worst_name: str
+    lost: str
     status: str | None
 
 
@@ -145,6 +147,7 @@ def row_view(label: str, row: Row, dense: Row | None, final: Row, metric: Metric
     base = None if dense is None or row is dense else dense
     latency, memory = row.measurement.latency_ms, row.measurement.peak_memory_mb
     of = base.measurement if base else None
+    worst_name, lost = worst_class(dense, final, metric)
     sizes = row.artifact.size_bytes, base.artifact.size_bytes if base else None
     return RowView(
         label=label,
@@ -153,7 +156,9 @@ def row_view(label: str, row: Row, dense: Row | None, final: Row, metric: Metric
         memory=Cell(wording.figure(memory, "MB"), _of(memory, of and of.peak_memory_mb)),
         size=Cell(wording.size(row.artifact.size_bytes), _of(*sizes)),
         score=_score(row, base, metric),
-        worst=_worst(row, dense, final, metric),
+        worst=_worst(row, worst_name, lost if row is final else "", metric),
+        worst_name=worst_name,
+        lost=lost if row is final else "",
         status=row.verdict.status if row.verdict else None,
     )
 
@@ -178,13 +183,20 @@ def _signed(lost: float, metric: Metric) -> float:
     return -lost if metric.higher_is_better else lost
 
 
-def _worst(row: Row, dense: Row | None, final: Row, metric: Metric) -> Cell:
+def worst_class(dense: Row | None, final: Row, metric: Metric) -> tuple[str, str]:
+    """The class that the final artifact lost the most in, and the change; empty if unknown."""
     drops = wording.class_drops(dense, final, metric) if dense else {}
     if not drops:
-        return Cell(Figure(wording.NO_READING, reason="no per-class scores"))
+        return "", ""
     name, lost = next(iter(drops.items()))
-    changed = f", {wording.change(_signed(lost, metric), metric.name)}" if row is final else ""
-    return Cell(wording.score(row.per_class[name], metric.name), f"class {name}{changed}")
+    return name, str(wording.change(_signed(lost, metric), metric.name))
+
+
+def _worst(row: Row, name: str, lost: str, metric: Metric) -> Cell:
+    if not name:
+        return Cell(Figure(wording.NO_READING, reason="no per-class scores"))
+    note = f"class {name}{', ' if lost else ''}{lost}"
+    return Cell(wording.score(row.per_class[name], metric.name), note)
 
 
 def classes(dense: Row, final: Row, metric: Metric) -> Classes | None:

@@ -105,8 +105,10 @@ def pair(runtime: str, dense_ms: float, final_ms: float) -> tuple[dict, dict, di
             for index, score in enumerate((0.941, 0.972, 0.9812, 0.9808))
         ],
     }
-    samples = {f"samples/{name}-{runtime}.json": one for name, one in
-               (("dense", dense), ("pruned-int8", final))}
+    samples = {
+        f"samples/{name}-{runtime}.json": one
+        for name, one in (("dense", dense), ("pruned-int8", final))
+    }
     return before, after, samples
 
 
