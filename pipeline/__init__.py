@@ -8,12 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.run import optimize
+    from pipeline.doors import optimize
 
 __all__ = ["optimize"]
 
 
 def __getattr__(name: str) -> object:
     if name == "optimize":
-        return import_module("pipeline.run").optimize
+        return import_module("pipeline.doors").optimize
     raise AttributeError(f"module 'pipeline' has no attribute '{name}'")

@@ -5,8 +5,7 @@ import json
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,11 +21,10 @@ _ENVIRONMENT = {
 }
 
 
-@contextmanager
-def guarded(as_json: bool) -> Iterator[None]:
-    """Ends the process with the exit code that belongs to whatever is raised inside."""
+def leave_with(door: Callable[[], int], as_json: bool) -> NoReturn:
+    """Opens a door and ends the process with its exit code, or that of whatever it raises."""
     try:
-        yield
+        sys.exit(door())
     except EdgesmithError as error:
         _leave(str(error), error.exit_code, type(error).__name__, as_json)
     except KeyboardInterrupt:
@@ -56,9 +54,7 @@ def _internal(error: BaseException, as_json: bool) -> NoReturn:
     _leave(message, 1, "InternalError", as_json, Path(log.name))
 
 
-def _leave(
-    message: str, code: int, kind: str, as_json: bool, log: Path | None = None
-) -> NoReturn:
+def _leave(message: str, code: int, kind: str, as_json: bool, log: Path | None = None) -> NoReturn:
     if as_json:
         document = {"error": {"kind": kind, "message": message, "exit_code": code}}
         if log is not None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.boundary import guarded
+from pipeline.boundary import leave_with
 
 app = typer.Typer(
     name="edgesmith",
@@ -44,7 +44,7 @@ Model = Annotated[Path, typer.Argument(help="A .tflite, .onnx or .xml file.")]
 @app.command()
 def run(
     recipe: Annotated[Path, typer.Argument(help="A recipe folder or file.")],
-    out: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder; without it, runs/NAME.")] = None,
     device: Device = None,
     runtime: Runtimes = None,
     overrides: Overrides = None,
@@ -52,20 +52,26 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Makes, measures, judges and packages an artifact for each runtime of a recipe."""
-    with guarded(as_json):
+
+    def door() -> int:
         from pipeline import doors
 
         order = doors.Order(recipe, out, device, tuple(runtime or ()), tuple(overrides or ()))
-        doors.dry_run(order, as_json) if dry_run else doors.run(order, as_json)
+        return doors.dry_run(order, as_json) if dry_run else doors.run(order, as_json)
+
+    leave_with(door, as_json)
 
 
 @app.command()
 def measure(model: Model, device: Device = None, as_json: Json = False) -> None:
     """Measures a model file on a device."""
-    with guarded(as_json):
-        from pipeline import check
 
-        check.measure(model, device or "host", as_json)
+    def door() -> int:
+        from pipeline import check as checking
+
+        return checking.measure(model, device or "host", as_json)
+
+    leave_with(door, as_json)
 
 
 @app.command()
@@ -77,19 +83,25 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Judges a model file, ours or not, against limits on a device."""
-    with guarded(as_json):
+
+    def door() -> int:
         from pipeline import check as checking
 
-        checking.check(model, device or "host", tuple(limit or ()), budget, as_json)
+        return checking.check(model, device or "host", tuple(limit or ()), budget, as_json)
+
+    leave_with(door, as_json)
 
 
 @app.command()
 def init(folder: Path, as_json: Json = False) -> None:
     """Writes a commented recipe folder that runs as it is, to fill in."""
-    with guarded(as_json):
-        from pipeline import doors
 
-        doors.init(folder, as_json)
+    def door() -> int:
+        from pipeline import setup
+
+        return setup.init(folder, as_json)
+
+    leave_with(door, as_json)
 
 
 @app.command()
@@ -98,10 +110,13 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Prints a finished run's table and writes its report.html again."""
-    with guarded(as_json):
-        from pipeline import doors
 
-        doors.report(folder, as_json)
+    def door() -> int:
+        from pipeline import records
+
+        return records.report(folder, as_json)
+
+    leave_with(door, as_json)
 
 
 @app.command()
@@ -110,53 +125,68 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """Lists the runs below a folder."""
-    with guarded(as_json):
-        from pipeline import doors
 
-        doors.runs(folder, as_json)
+    def door() -> int:
+        from pipeline import records
+
+        return records.runs(folder, as_json)
+
+    leave_with(door, as_json)
 
 
 @app.command()
 def schema(as_json: Json = False) -> None:
     """Prints the JSON schema of recipe.yaml."""
-    with guarded(as_json):
-        from pipeline import doors
 
-        doors.schema()
+    def door() -> int:
+        from pipeline import setup
+
+        return setup.schema()
+
+    leave_with(door, as_json)
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Says what this machine has, what is missing and the command that cures it."""
-    with guarded(as_json):
-        from pipeline import doors
 
-        doors.doctor(as_json)
+    def door() -> int:
+        from pipeline import setup
+
+        return setup.doctor(as_json)
+
+    leave_with(door, as_json)
 
 
 @devices.callback()
-def devices_list(context: typer.Context, as_json: Json = False) -> None:
-    """Lists the device profiles."""
+def devices_all(context: typer.Context, as_json: Json = False) -> None:
+    """The device profiles; without a command, lists them."""
     if context.invoked_subcommand is None:
-        list_devices(as_json)
+        devices_list(as_json)
 
 
 @devices.command("list")
-def list_devices(as_json: Json = False) -> None:
+def devices_list(as_json: Json = False) -> None:
     """Lists the device profiles."""
-    with guarded(as_json):
+
+    def door() -> int:
         from pipeline import profiles
 
-        profiles.print_all(as_json)
+        return profiles.print_all(as_json)
+
+    leave_with(door, as_json)
 
 
 @devices.command("show")
-def show_device(name: str, as_json: Json = False) -> None:
+def devices_show(name: str, as_json: Json = False) -> None:
     """Shows one device profile, whole."""
-    with guarded(as_json):
+
+    def door() -> int:
         from pipeline import profiles
 
-        profiles.print_one(name, as_json)
+        return profiles.print_one(name, as_json)
+
+    leave_with(door, as_json)
 
 
 def main() -> None:

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline import evaluate
 from pipeline.console import Console
 from pipeline.graph import Graph, trace
-from pipeline.recipe import LoadedRecipe
+from pipeline.recipe import LoadedRecipe, Prune, Quantize, Recover, Step
 from pipeline.task import Task
 from pipeline.workspace import Workspace
-from targets import target as targets_by_name
-from targets.device import DeviceProfile
+from targets.device import DeviceProfile, Runtime
 from targets.measurement import TimingRule
 from targets.target import Target
 
@@ -23,7 +21,7 @@ class Desk:
     loaded: LoadedRecipe
     task: Task
     device: DeviceProfile
-    targets: Mapping[str, Target]
+    targets: Mapping[Runtime, Target]
     workspace: Workspace
     console: Console
     rule: TimingRule
@@ -32,3 +30,24 @@ class Desk:
     def dense(self) -> Graph:
         """The traced dense model; made on first need, since a finished run needs it no more."""
         return trace(self.task.build(), self.task.example_inputs())
+
+    @property
+    def prune(self) -> Prune | None:
+        """The recipe's prune step."""
+        step = self._step("prune")
+        return step.prune if step else None
+
+    @property
+    def recover(self) -> Recover | None:
+        """The recipe's recover step."""
+        step = self._step("recover")
+        return step.recover if step else None
+
+    @property
+    def quantize(self) -> Quantize | None:
+        """The recipe's quantize step."""
+        step = self._step("quantize")
+        return step.quantize if step else None
+
+    def _step(self, name: str) -> Step | None:
+        return self.loaded.recipe.step(name)

@@ -5,9 +5,9 @@ file is not looked at again.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +16,10 @@ from pipeline.desk import Desk
 from pipeline.evaluate import Scores
 from pipeline.stages import Exported
 from pipeline.workspace import atomic_write
-from targets import trial as trials
-from targets.artifact import Artifact
-from targets.budget import Observation, Verdict
+from targets.artifact import Artifact, Quantization, TensorSpec, digest, files_of
 from targets.errors import ConversionError
+from targets.measurement import ExecutedOp
 from targets.target import Description
-from targets.trial import Trial
 
 LEAST_AGREEMENT = 0.99
 """Top-1 agreement of an int8 artifact with the quantized torch graph on the validation split."""
@@ -56,9 +54,7 @@ def see(desk: Desk, runtime: str, exported: Exported) -> Seen:
         ConversionError: an int8 artifact executes no int8 operator, or does not agree with the
             quantized torch graph.
     """
-    target = desk.targets[runtime]
-    path = exported.files[runtime]
-    description = target.describe(path)
+    description = describe(desk, runtime, exported.files[runtime])
     scores, outputs = _score(desk, runtime, description.artifact)
     reference = exported.reference
     if reference is None:
@@ -66,6 +62,41 @@ def see(desk: Desk, runtime: str, exported: Exported) -> Seen:
     agreement = evaluate.agreement(outputs, reference)
     _is_int8(runtime, description, agreement)
     return Seen(description, scores, outputs, agreement)
+
+
+def describe(desk: Desk, runtime: str, path: Path) -> Description:
+    """What the runtime says of a file. Raises ArtifactError or ConversionError where it can't."""
+    sha256, _ = digest(files_of(path))
+
+    def work(folder: Path) -> None:
+        found = desk.targets[runtime].describe(path)
+        document = {**asdict(found), "artifact": {**asdict(found.artifact), "path": ""}}
+        atomic_write(folder / "description.json", json.dumps(document) + "\n")
+
+    inputs = {"artifact": sha256, "device": desk.device.name}
+    folder = desk.workspace.step(f"describe-{runtime}", inputs, work)
+    return _description(json.loads((folder / "description.json").read_text()), path)
+
+
+def _description(document: dict[str, Any], path: Path) -> Description:
+    artifact = document["artifact"]
+    tensors = {key: tuple(map(_spec, artifact[key])) for key in ("inputs", "outputs")}
+    return Description(
+        Artifact(**{**artifact, **tensors, "path": path}),
+        tuple(ExecutedOp(**one) for one in document["executed"]),
+        document["runtime_version"],
+        tuple(document["notes"]),
+    )
+
+
+def _spec(document: dict[str, Any]) -> TensorSpec:
+    quantization = document["quantization"]
+    return TensorSpec(
+        document["name"],
+        tuple(document["shape"]),
+        document["dtype"],
+        Quantization(**quantization) if quantization else None,
+    )
 
 
 def _is_int8(runtime: str, description: Description, agreement: float) -> None:

@@ -7,25 +7,27 @@ from pipeline.printing import print_json
 from targets import device
 
 
-def print_all(as_json: bool) -> None:
+def print_all(as_json: bool) -> int:
     """Prints every profile, a line each."""
     profiles = [device.load(name) for name in device.names()]
     if as_json:
         print_json([profile.model_dump(mode="json") for profile in profiles])
-        return
+        return 0
     table = Table("name", "link", "arch", "runtimes", "description", box=None, pad_edge=False)
     for one in profiles:
         table.add_row(one.name, one.link, one.arch, ", ".join(one.runtimes), one.description)
     Console().print(table)
+    return 0
 
 
-def print_one(name: str, as_json: bool) -> None:
+def print_one(name: str, as_json: bool) -> int:
     """Prints one profile, whole. Raises UsageError for an unknown name."""
     profile = device.load(name).model_dump(mode="json")
     if as_json:
         print_json(profile)
-        return
+        return 0
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in profile.items():
         table.add_row(key, str(value))
     Console().print(table)
+    return 0

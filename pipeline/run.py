@@ -1,75 +1,134 @@
 """The hallway: the steps of a run in order, top to bottom.
 
 dense baseline → prune (searching the ratio where the budget asks for it) → recover → quantize and
-export → look at each artifact → measure and judge it beside dense → select → package → report.
+export → look at each artifact → measure and judge it beside dense → select.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline import evidence, stages
+from pipeline import evidence, sittings, stages
 from pipeline.desk import Desk
-from pipeline.evidence import Seen
-from pipeline.recipe import Prune, Quantize, Recover
+from pipeline.recipe import Prune, Quantize
+from pipeline.results import Judged, Made, Results
 from pipeline.search import Tried, best, escalate, next_ratio
-from pipeline.stages import Exported
-from targets.budget import Status, worst
 from targets.errors import ConversionError
-from targets.trial import Trial
 
 ESCALATIONS = 2
 """Larger ratios tried when the full measuring misses what the search's short one met."""
 
 
-@dataclass(frozen=True)
-class Made:
-    """A model exported for its runtimes and looked at.
+def execute(desk: Desk) -> Results:
+    """Runs the recipe's steps; what the run folder has already is reused.
 
-    Attributes:
-        name: what it is called in the report.
-        folder: the candidate's step folder.
-        ratio: the share of channels removed from each group; None where no ratio was asked for.
-        seen: the artifact of each runtime that could be made.
-        failures: why a runtime has none.
+    Raises:
+        ConversionError: no runtime can take the dense model, or a candidate.
     """
-
-    name: str
-    folder: Path
-    exported: Exported
-    ratio: float | None
-    seen: Mapping[str, Seen]
-    failures: Mapping[str, str]
+    tried: list[Tried] = []
+    desk.console.step("dense: tracing, exporting and scoring the model as it is")
+    dense = _made(desk, "dense", stages.dense(desk), None)
+    judged = tuple(_candidates(desk, dense, tried))
+    return Results(dense, judged, tuple(tried))
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A candidate and its trial on each runtime."""
+def _candidates(desk: Desk, dense: Made, tried: list[Tried]) -> Iterator[Judged]:
+    """Judged candidates, until one passes or nothing more can be done."""
+    prune = desk.prune
+    if prune is None or prune.to is None:
+        yield _finished(desk, dense, prune)
+        return
+    unpruned = _unpruned(desk, dense)
+    yield unpruned
+    if unpruned.status == "PASS":
+        desk.console.remark("the unpruned candidate meets the budget: nothing is pruned")
+        return
+    tried.append(Tried(0.0, *sittings.cost_excess(unpruned.trials)))
+    ratio: float | None = _search(desk, dense, prune, tried)
+    for _ in range(1 + ESCALATIONS):
+        one = _finished(desk, dense, _at(prune, ratio) if ratio else None)
+        yield one
+        ratio = escalate(ratio) if ratio is not None else None
+        if one.status == "PASS" or not one.needs_less_cost() or ratio is None:
+            return
+        desk.console.remark(f"a limit on cost was missed: pruning {ratio:.1%} instead")
 
-    made: Made
-    trials: Mapping[str, Trial]
 
-    @property
-    def status(self) -> Status:
-        """The worst over runtimes."""
-        return worst(one.verdict.status for one in self.trials.values())
-
-    def missed(self) -> tuple[str, ...]:
-        """The limits that were not met on some runtime."""
-        lines = [line for one in self.trials.values() for line in one.verdict.lines]
-        return tuple(dict.fromkeys(line.limit for line in lines if line.status != "PASS"))
+def _unpruned(desk: Desk, dense: Made) -> Judged:
+    quantize = desk.quantize
+    desk.console.step("unpruned: is pruning needed at all?")
+    name = "unpruned-int8" if quantize else "unpruned"
+    made = _made(desk, name, dense.folder, quantize)
+    return _judged(desk, dense, replace(made, ratio=0.0))
 
 
-@dataclass(frozen=True)
-class Results:
-    """All that the report tells."""
+def _search(desk: Desk, dense: Made, prune: Prune, tried: list[Tried]) -> float:
+    """The least ratio that meets the limits on cost, by exporting and measuring unrecovered."""
+    while (ratio := next_ratio(tried)) is not None:
+        desk.console.step(f"search: pruning {ratio:.1%} of each group's channels")
+        folder = stages.prune(desk, dense.folder, _at(prune, ratio))
+        exported = stages.export(desk, folder, desk.quantize)
+        one = Tried(ratio, *sittings.short_trial(desk, dense.seen, exported))
+        tried.append(one)
+        desk.console.remark(f"{one.limit} is at {one.excess:.0%} of its limit")
+    return best(tried).ratio
 
-    dense: Made
-    judged: tuple[Judged, ...]
-    selected: Mapping[str, Judged]
-    tried: tuple[Tried, ...]
 
-    def failures(self) -> dict[str, str]:
-        """Why a runtime has no artifact, dense or selected."""
-        every = [self.dense, *(one.made for one in self.judged)]
-        return {name: why for made in every for name, why in made.failures.items()}
+def _at(prune: Prune, ratio: float) -> Prune:
+    return prune.model_copy(update={"to": None, "ratio": ratio})
+
+
+def _finished(desk: Desk, dense: Made, prune: Prune | None) -> Judged:
+    """A candidate after all of the recipe's steps, measured and judged."""
+    folder, names = dense.folder, []
+    if prune is not None:
+        desk.console.step(f"prune: {_told(prune)}")
+        folder = stages.prune(desk, folder, prune)
+        names.append("pruned-" + _short(prune))
+    if (recover := desk.recover) is not None:
+        desk.console.step(f"recover: {recover.epochs} epochs")
+        folder = stages.recover(desk, folder, recover)
+        names.append("recovered")
+    if (quantize := desk.quantize) is not None:
+        names.append("int8")
+    name = "-".join(names)
+    desk.console.step(f"{name}: exporting, scoring and measuring beside dense")
+    made = _made(desk, name, folder, quantize)
+    return _judged(desk, dense, replace(made, ratio=prune.ratio if prune else 0.0))
+
+
+def _made(desk: Desk, name: str, folder: Path, quantize: Quantize | None) -> Made:
+    exported = stages.export(desk, folder, quantize)
+    failures = dict(exported.failures)
+    seen = {}
+    for runtime in exported.files:
+        try:
+            seen[runtime] = evidence.see(desk, runtime, exported)
+        except ConversionError as error:
+            failures[runtime] = str(error)
+    for runtime, why in failures.items():
+        desk.console.remark(f"{runtime}: {why}")
+    if not seen:
+        raise ConversionError("no runtime can take the model: " + "; ".join(failures.values()))
+    return Made(name, folder, exported, seen, failures)
+
+
+def _judged(desk: Desk, dense: Made, made: Made) -> Judged:
+    runtimes = [runtime for runtime in made.seen if runtime in dense.seen]
+    trials = {
+        runtime: sittings.trial(desk, dense.seen[runtime], made.seen[runtime])
+        for runtime in runtimes
+    }
+    for runtime, one in trials.items():
+        desk.console.remark(f"{runtime}: {one.verdict.status}")
+    return Judged(made, trials)
+
+
+def _told(prune: Prune) -> str:
+    if prune.macs is not None:
+        return f"to {prune.macs:.0%} of the MACs"
+    return f"{prune.ratio:.1%} of each group's channels"
+
+
+def _short(prune: Prune) -> str:
+    return f"macs-{prune.macs:g}" if prune.macs is not None else f"{prune.ratio:g}"

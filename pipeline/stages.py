@@ -5,7 +5,9 @@ the next step needs as its key.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from pipeline.recipe import Prune, Quantize, Recover
 from pipeline.recover import recover as fine_tune
 from pipeline.workspace import atomic_write
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT
-from targets.errors import EdgesmithError
+from targets.errors import ConversionError, EdgesmithError
 
 ORACLE_TOLERANCE = 1e-4
 """float32 against the masked original: two orders above rounding over some fifty layers."""
@@ -124,7 +126,7 @@ def export(desk: Desk, parent: Path, settings: Quantize | None) -> Exported:
     inputs = {
         "parent": parent.name,
         "settings": settings.model_dump(mode="json") if settings else None,
-        "activations": {runtime: desk.device.activations[runtime] for runtime in desk.targets},
+        "activations": {runtime: desk.device.activations_for(runtime) for runtime in desk.targets},
     }
     folder = desk.workspace.step("export", inputs, work)
     failures = json.loads((folder / "failures.json").read_text())
@@ -143,7 +145,7 @@ def _export_one(
         exporter.export(graph.module, inputs, path, precision="fp32")
         return
     module = quantized.folded if exporter.FOLDED else quantized.unfolded
-    activations = desk.device.activations[runtime]
+    activations = desk.device.activations_for(runtime)
     exporter.export(module, inputs, path, precision="int8", activations=activations)
 
 

@@ -144,6 +144,12 @@ class Line:
     reason: str
     stated: str
 
+    def share(self) -> float | None:
+        """The bound as a share of the budget; 1.0 is at the limit. None where one is missing."""
+        if self.bound is None or not self.budget:
+            return None
+        return self.bound / self.budget
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -156,6 +162,11 @@ class Verdict:
 def worst(statuses: Iterable[Status]) -> Status:
     """The worst of some statuses: FAIL, INVALID, UNVERIFIED, INCONCLUSIVE, PASS."""
     return min(statuses, key=_WORST_FIRST.index)
+
+
+def rank(status: Status) -> int:
+    """How good a status is: 0 for FAIL, the largest for PASS."""
+    return _WORST_FIRST.index(status)
 
 
 def judge(budget: AbsoluteBudget, observations: Mapping[str, Observation]) -> Verdict:

@@ -1,0 +1,191 @@
+"""From a run's results to its report. Reads the facts that steps left beside a candidate."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from pipeline.desk import Desk
+from pipeline.evidence import Seen
+from pipeline.prune import PrunePlan
+from pipeline.quantize import QuantPlan
+from pipeline.report.document import (
+    ArtifactFacts,
+    Attempt,
+    Channels,
+    Declined,
+    Epoch,
+    Executed,
+    Line,
+    MeasurementSummary,
+    Metric,
+    Report,
+    Row,
+    RowVerdict,
+    SearchTry,
+)
+from pipeline.report.storage import samples_path
+from pipeline.results import Made, Results
+from pipeline.tools import versions
+from targets.budget import Verdict
+from targets.measurement import Measurement
+from targets.trial import Trial
+
+Samples = dict[str, Measurement]
+
+
+def assemble(desk: Desk, results: Results) -> tuple[Report, Samples]:
+    """The report of a run, and the raw samples that lie beside it, by path."""
+    samples: Samples = {}
+    chosen = results.selected
+    baseline = [
+        _row(desk, results.dense, runtime, one.dense, samples)
+        for runtime, one in chosen.trials.items()
+        if one.dense is not None
+    ]
+    candidates = [
+        _judged(desk, judged.made, runtime, one, samples, selected=judged is chosen)
+        for judged in results.judged
+        for runtime, one in judged.trials.items()
+    ]
+    report = Report(
+        recipe=desk.loaded.name,
+        device=desk.device.name,
+        verdict=chosen.status,
+        baseline=tuple(baseline),
+        candidates=tuple(candidates),
+        settings=desk.loaded.recipe.model_dump(mode="json"),
+        profile=desk.device.model_dump(mode="json"),
+        tools=dict(versions()),
+        metric=_metric(desk, results),
+        search=_search(results),
+        failures=results.failures(),
+    )
+    return report, samples
+
+
+def _row(desk: Desk, made: Made, runtime: str, measured: Measurement, samples: Samples) -> Row:
+    seen = made.seen[runtime]
+    return Row(
+        name=made.name,
+        runtime=runtime,
+        artifact=_artifact(desk, seen),
+        metrics=dict(seen.scores.metrics),
+        per_class=dict(seen.scores.per_class),
+        measurement=_summary(measured, samples_path(made.name, runtime), samples),
+        executed=_executed(seen),
+        lineage=_lineage(made),
+    )
+
+
+def _judged(
+    desk: Desk, made: Made, runtime: str, trial: Trial, samples: Samples, *, selected: bool
+) -> Row:
+    row = _row(desk, made, runtime, trial.candidate, samples)
+    plan = _plan(made)
+    return row.model_copy(
+        update={
+            "verdict": _verdict(trial.verdict),
+            "selected": selected,
+            "agreement": made.seen[runtime].agreement,
+            "channels": _channels(plan),
+            "pinned": _pinned(plan),
+            "float_operators": _floats(made),
+            "history": _history(made),
+            "attempts": _attempts(made, runtime, trial, samples),
+        }
+    )
+
+
+def _artifact(desk: Desk, seen: Seen) -> ArtifactFacts:
+    one = seen.artifact
+    path = one.path.relative_to(desk.workspace.folder).as_posix()
+    return ArtifactFacts(path=path, format=one.format, sha256=one.sha256, size_bytes=one.size_bytes)
+
+
+def _summary(measured: Measurement, path: str, samples: Samples) -> MeasurementSummary:
+    samples[path] = measured
+    return MeasurementSummary.model_validate({**measured.summary(), "samples_path": path})
+
+
+def _executed(seen: Seen) -> tuple[Executed, ...]:
+    counts = Counter((one.type, one.dtype) for one in seen.description.executed)
+    return tuple(
+        Executed(type=kind, dtype=dtype, count=count)
+        for (kind, dtype), count in sorted(counts.items())
+    )
+
+
+def _lineage(made: Made) -> tuple[str, ...]:
+    lines = json.loads((made.folder / "candidate.json").read_text())["lineage"]
+    if (made.exported.folder / "quant_plan.json").exists():
+        lines.append("quantize: int8, one plan for all runtimes")
+    return tuple(lines)
+
+
+def _verdict(verdict: Verdict) -> RowVerdict:
+    return RowVerdict(
+        status=verdict.status, lines=tuple(Line.model_validate(line) for line in verdict.lines)
+    )
+
+
+def _plan(made: Made) -> PrunePlan | None:
+    path = made.folder / "plan-0.json"
+    return PrunePlan.load(path) if path.exists() else None
+
+
+def _channels(plan: PrunePlan | None) -> tuple[Channels, ...]:
+    groups = plan.groups if plan else ()
+    return tuple(Channels(name=one.name, kept=one.kept, size=one.size) for one in groups)
+
+
+def _pinned(plan: PrunePlan | None) -> tuple[Declined, ...]:
+    pinned = plan.pinned if plan else ()
+    return tuple(Declined(name=one.name, reason=one.reason) for one in pinned)
+
+
+def _floats(made: Made) -> tuple[Declined, ...]:
+    path = made.exported.folder / "quant_plan.json"
+    floats = QuantPlan.load(path).floats if path.exists() else ()
+    return tuple(Declined(name=f"{one.node} ({one.operator})", reason=one.reason) for one in floats)
+
+
+def _history(made: Made) -> tuple[Epoch, ...]:
+    path = made.folder / "history.json"
+    epochs: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    return tuple(Epoch.model_validate(one) for one in epochs)
+
+
+def _attempts(made: Made, runtime: str, trial: Trial, samples: Samples) -> tuple[Attempt, ...]:
+    if len(trial.attempts) == 1:
+        return ()
+    found = []
+    for number, one in enumerate(trial.attempts, 1):
+        path = samples_path(f"{made.name}-attempt-{number}", runtime)
+        samples[path] = one.candidate
+        reason = next(
+            (line.reason for line in one.verdict.lines if line.status == one.verdict.status), ""
+        )
+        found.append(Attempt(status=one.verdict.status, reason=reason, samples_path=path))
+    return tuple(found)
+
+
+def _metric(desk: Desk, results: Results) -> Metric | None:
+    limits = desk.loaded.recipe.budget.metric
+    if limits is None:
+        return None
+    scores = next(iter(results.dense.seen.values())).scores
+    return Metric(name=limits.name, higher_is_better=scores.higher_is_better[limits.name])
+
+
+def _search(results: Results) -> tuple[SearchTry, ...]:
+    chosen = results.selected.made.ratio
+    return tuple(
+        SearchTry(
+            ratio=one.ratio,
+            excess=one.excess,
+            limit=one.limit,
+            meets=one.meets,
+            chosen=one.ratio == chosen,
+        )
+        for one in results.tried
+    )

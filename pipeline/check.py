@@ -1,0 +1,140 @@
+"""`edgesmith measure` and `edgesmith check`: any model file, on a device, with or without limits."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.table import Table
+
+from pipeline.console import Console
+from pipeline.printing import print_json
+from targets import device as devices
+from targets import target as targets
+from targets.artifact import RUNTIME_OF_FORMAT, format_of
+from targets.budget import Budget, Verdict, read_budget
+from targets.errors import UsageError
+from targets.limit import limit_from_text
+from targets.measurement import Measurement, TimingRule
+from targets.target import Description, Target
+from targets.trial import judge_alone, sitting
+
+VERDICT_CODES = {"PASS": 0, "FAIL": 3}
+UNDECIDED = 4
+
+
+def measure(model: Path, device: str, as_json: bool) -> int:
+    """Measures a model file by the full rule and prints what was seen."""
+    with Console() as console:
+        target, description = _described(model, device, console)
+        console.step(f"measuring {model.name} on {device} with {target.runtime}")
+        only = {"model": description.artifact}
+        measured = sitting(target, only, TimingRule(), console.progress)["model"]
+    _print(_document(model, device, description, measured), None, as_json)
+    return 0
+
+
+def check(
+    model: Path, device: str, limits: tuple[str, ...], budget: Path | None, as_json: bool
+) -> int:
+    """Judges a model file by limits; the exit code follows the verdict.
+
+    Raises:
+        UsageError: no limit was given, or one that needs more than the file (relative, metric).
+        ArtifactError: the file is no model that its runtime can load.
+    """
+    judged_by = _budget(limits, budget)
+    with Console() as console:
+        target, description = _described(model, device, console)
+        console.step(f"measuring {model.name} on {device} with {target.runtime}")
+        rule, artifact = TimingRule(), description.artifact
+        trial = judge_alone(target, artifact, judged_by, rule, console.progress)
+    document = _document(model, device, description, trial.candidate)
+    _print(document, trial.verdict, as_json)
+    return VERDICT_CODES.get(trial.verdict.status, UNDECIDED)
+
+
+def _described(model: Path, device: str, console: Console) -> tuple[Target, Description]:
+    profile = devices.load(device)
+    target = targets.find(profile, RUNTIME_OF_FORMAT[format_of(model)])
+    console.step(f"loading {model.name}")
+    return target, target.describe(model)
+
+
+def _budget(limits: tuple[str, ...], file: Path | None) -> Budget:
+    """The file's limits, with those of the command line over them."""
+    if not limits and file is None:
+        raise UsageError(
+            "check needs a limit to judge by: --limit latency_ms.p95=8 or --budget FILE; "
+            "`edgesmith measure` measures without judging"
+        )
+    sections = read_budget(file).model_dump(exclude_none=True) if file else {}
+    for text in limits:
+        name, limit = limit_from_text(text)
+        section, _, key = name.rpartition(".")
+        if section == "metric":
+            raise UsageError(f"limit '{name}' needs a task to score by; `edgesmith run` judges it")
+        (sections.setdefault(section, {}) if section else sections)[key or name] = limit
+    return Budget.model_validate(sections)
+
+
+def _document(
+    model: Path, device: str, description: Description, measured: Measurement
+) -> dict[str, object]:
+    artifact = description.artifact
+    counts = Counter((one.type, one.dtype) for one in description.executed)
+    return {
+        "model": str(model),
+        "device": device,
+        "runtime": artifact.runtime,
+        "runtime_version": description.runtime_version,
+        "artifact": {
+            "format": artifact.format,
+            "sha256": artifact.sha256,
+            "size_bytes": artifact.size_bytes,
+            "inputs": [asdict(spec) for spec in artifact.inputs],
+            "outputs": [asdict(spec) for spec in artifact.outputs],
+        },
+        "executed": [
+            {"type": kind, "dtype": dtype, "count": count}
+            for (kind, dtype), count in sorted(counts.items())
+        ],
+        "notes": list(description.notes),
+        "measurement": measured.summary(),
+    }
+
+
+def _print(document: dict[str, Any], verdict: Verdict | None, as_json: bool) -> None:
+    if as_json:
+        told = {"verdict": asdict(verdict)} if verdict else {}
+        print_json({**document, **told})
+        return
+    console = RichConsole()
+    measurement = document["measurement"]
+    shown = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in measurement["latency_ms"].items():
+        shown.add_row(f"latency {name}", _reading(value, "ms"))
+    shown.add_row("peak memory", _reading(measurement["peak_memory_mb"], "MB"))
+    shown.add_row("load", _reading(measurement["load_ms"], "ms"))
+    shown.add_row("first inference", _reading(measurement["first_inference_ms"], "ms"))
+    shown.add_row("size", f"{document['artifact']['size_bytes'] / 1000:.1f} kB")
+    console.print(shown)
+    for note in document["notes"]:
+        console.print(f"note: {note}", markup=False)
+    if verdict:
+        _print_verdict(verdict, console)
+
+
+def _print_verdict(verdict: Verdict, console: RichConsole) -> None:
+    lines = Table("limit", "budget", "observed", "bound", "status", "why", box=None, pad_edge=False)
+    for line in verdict.lines:
+        numbers = (line.budget, line.observed, line.bound)
+        told = ["unavailable" if one is None else f"{one:.4g}" for one in numbers]
+        lines.add_row(line.limit, *told, line.status, line.reason)
+    console.print(lines)
+    console.print(f"verdict: {verdict.status}", markup=False)
+
+
+def _reading(value: float | str, unit: str) -> str:
+    return value if isinstance(value, str) else f"{value:.4g} {unit}"

@@ -1,0 +1,162 @@
+"""The doors: what each command does, from a checked order to what is printed and returned."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console as RichConsole
+
+from pipeline.console import Console
+from pipeline.delivery import deliver
+from pipeline.desk import Desk
+from pipeline.printing import print_json
+from pipeline.recipe import LoadedRecipe, read
+from pipeline.report import storage
+from pipeline.report.document import Report
+from pipeline.report.table import table
+from pipeline.run import execute
+from pipeline.task import load_for
+from pipeline.workspace import Workspace
+from targets import device as devices
+from targets import target as targets
+from targets.errors import ConversionError
+from targets.measurement import TimingRule
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What `run` was asked for.
+
+    Attributes:
+        recipe: a recipe's folder or file.
+        out: the run folder; None: runs/NAME.
+        device: a profile's name instead of the recipe's.
+        runtimes: only these; empty: the recipe's.
+        overrides: KEY=VALUE each.
+    """
+
+    recipe: Path
+    out: Path | None = None
+    device: str | None = None
+    runtimes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+
+    def loaded(self) -> LoadedRecipe:
+        """The recipe with everything that the order overrides."""
+        overrides = list(self.overrides)
+        if self.device:
+            overrides.append(f"device={self.device}")
+        if self.runtimes:
+            overrides.append(f"runtimes=[{', '.join(self.runtimes)}]")
+        return read(self.recipe, overrides)
+
+
+@contextmanager
+def desk_for(order: Order, console: Console) -> Iterator[Desk]:
+    """The desk of an order: recipe and task checked, the run folder locked."""
+    loaded = order.loaded()
+    profile = devices.load(loaded.recipe.device)
+    chosen = {runtime: targets.find(profile, runtime) for runtime in loaded.recipe.runtimes}
+    console.step(f"{loaded.name}: checking the task")
+    task = load_for(loaded)
+    with Workspace.open(order.out or RUNS / loaded.name, loaded.name) as workspace:
+        yield Desk(loaded, task, profile, chosen, workspace, console, TimingRule())
+
+
+def make(order: Order, console: Console) -> tuple[Report, Path]:
+    """Runs an order; returns the report and the run folder."""
+    with desk_for(order, console) as desk:
+        report = deliver(desk, execute(desk))
+        _tell_reuse(desk)
+        return report, desk.workspace.folder
+
+
+def _tell_reuse(desk: Desk) -> None:
+    made, reused = desk.workspace.made, desk.workspace.reused
+    desk.console.step(f"{len(made)} steps made, {len(reused)} reused from {desk.workspace.folder}")
+    for name in dict.fromkeys(reused):
+        desk.console.remark(f"reused {name}")
+
+
+def optimize(
+    recipe: Path | str,
+    *,
+    out: Path | None = None,
+    device: str | None = None,
+    runtimes: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+) -> Report:
+    """Runs a recipe, as `edgesmith run` does, and returns its report.
+
+    Args:
+        recipe: a recipe's folder or file.
+        out: the run folder; None: runs/NAME.
+        device: a profile's name instead of the recipe's.
+        runtimes: only these; empty: the recipe's.
+        overrides: KEY=VALUE each, such as "steps.0.prune.ratio=0.5".
+
+    Raises:
+        EdgesmithError: a class of it for each kind of failure (targets/errors.py).
+    """
+    order = Order(Path(recipe), out, device, tuple(runtimes), tuple(overrides))
+    with Console(quiet=True) as console:
+        return make(order, console)[0]
+
+
+def run(order: Order, as_json: bool) -> int:
+    """`edgesmith run`; returns the exit code."""
+    with Console() as console:
+        report, folder = make(order, console)
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        _show(report, folder)
+    return exit_code(report)
+
+
+def exit_code(report: Report) -> int:
+    """6 where a runtime has no artifact, 3 where a limit was missed, 4 undecided, else 0."""
+    if report.failures:
+        return ConversionError.exit_code
+    return {"PASS": 0, "FAIL": 3}.get(report.verdict, 4)
+
+
+def _show(report: Report, folder: Path) -> None:
+    console = RichConsole()
+    console.print(table(report))
+    for row in report.selected().values():
+        for line in row.verdict.lines if row.verdict else ():
+            if line.status != "PASS":
+                console.print(
+                    f"{row.runtime}: {line.limit} {line.status}: observed {line.observed}, "
+                    f"bound {line.bound}, budget {line.budget} ({line.reason})",
+                    markup=False,
+                )
+    for runtime, why in report.failures.items():
+        console.print(f"{runtime}: {why}", markup=False)
+    console.print(f"verdict: {report.verdict}; the report is {folder / storage.PAGE}", markup=False)
+
+
+def dry_run(order: Order, as_json: bool) -> int:
+    """`edgesmith run --dry-run`: checks recipe and task, and says what would be done."""
+    loaded = order.loaded()
+    with Console() as console:
+        console.step(f"{loaded.name}: checking the task")
+        task = load_for(loaded)
+    plan = {
+        "recipe": loaded.recipe.model_dump(mode="json"),
+        "out": str(order.out or RUNS / loaded.name),
+        "task_files": [file.name for file in task.files],
+        "steps": ["dense baseline", *(step.name for step in loaded.recipe.steps), "export",
+                  "score", "measure beside dense", "judge", "package", "report"],
+    }  # fmt: skip
+    if as_json:
+        print_json(plan)
+        return 0
+    RichConsole().print(f"{loaded.file} is sound. In {plan['out']}:", markup=False)
+    for number, step in enumerate(plan["steps"], 1):
+        RichConsole().print(f"  {number}. {step}", markup=False)
+    return 0
