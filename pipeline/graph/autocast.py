@@ -1,4 +1,4 @@
-"""Autocast and no-grad regions: export wraps their nodes in a submodule; they belong in the graph."""
+"""Autocast and no-grad regions: export wraps their nodes, which belong in the graph itself."""
 
 import operator
 

@@ -24,18 +24,25 @@ class Rows:
     starts: Integers
     channels: Integers
 
+    def members(self) -> list[list[int]]:
+        """The channels of every row."""
+        ends = [*self.starts[1:].tolist(), len(self.channels)]
+        pairs = zip(self.starts.tolist(), ends, strict=False)  # no rows have an end all the same
+        return [self.channels[start:end].tolist() for start, end in pairs]
+
 
 @dataclass(frozen=True)
 class Census:
     """`constant[a]` indices of axis a live always, the others as their rows say.
 
-    `macs` are per example; `parameters` counts the elements of trained parameters.
+    `macs` are those of a whole batch; `parameters` counts the elements of trained parameters.
     """
 
     channels: int
     constant: Integers
     rows: Rows
     macs: tuple[Product, ...]
+    batch: int
     parameters: tuple[Product, ...]
 
     def kept(self, alive: Mask) -> Integers:
@@ -49,7 +56,7 @@ class Census:
 
     def count_macs(self, alive: Mask) -> int:
         """Multiply-accumulates per example."""
-        return total(self.macs, self.kept(alive))
+        return total(self.macs, self.kept(alive)) // self.batch
 
     def count_parameters(self, alive: Mask) -> int:
         """Elements of all trained parameters."""

@@ -22,15 +22,15 @@ def take_census(
     counter = _Counter(labelled.terms, members)
     for label in distinct(labelled):
         counter.axis(label)
-    work = [counter.product(dimensions, batch) for dimensions in _work(module, labelled)]
+    work = [counter.product(dimensions) for dimensions in _work(module, labelled)]
     weights = [
-        counter.product(list(zip(parameter.labels, parameter.shape, strict=True)), 1)
+        counter.product(list(zip(parameter.labels, parameter.shape, strict=True)))
         for parameter in labelled.parameters
         if isinstance(attribute(module, parameter.names[0]), torch.nn.Parameter)
     ]
     constant = np.array(counter.axes.constant, dtype=np.int64)
     rows, channels = counter.axes.rows(), len(counter.channel)
-    return Census(channels, constant, rows, tuple(work), tuple(weights))
+    return Census(channels, constant, rows, tuple(work), batch, tuple(weights))
 
 
 def _work(module: fx.GraphModule, labelled: Labelled) -> Iterator[Sequence[Dimension]]:
@@ -73,12 +73,12 @@ class _Counter:
                 constant += count
         return self.axes.add(constant, rows)
 
-    def product(self, dimensions: Sequence[Dimension], batch: int) -> Product:
-        """The product of these dimensions' sizes per example of a batch."""
+    def product(self, dimensions: Sequence[Dimension]) -> Product:
+        """The product of these dimensions' sizes."""
         constant, axes = 1, []
         for label, size in dimensions:
             if label is None:
                 constant *= size
             else:
                 axes.append(self.axis(label))
-        return constant // batch, tuple(axes)
+        return constant, tuple(axes)

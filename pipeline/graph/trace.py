@@ -1,9 +1,10 @@
 """From a module to the one language of this project: the exported graph (pre-dispatch ATen)."""
 
+import copy
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import fx
@@ -27,6 +28,10 @@ class Graph:
     inputs: tuple[torch.Tensor, ...]
     dynamic_batch: bool
     static_reason: str | None = None
+
+    def copy(self) -> "Graph":
+        """The same graph with parameters of its own."""
+        return replace(self, module=copy.deepcopy(self.module))
 
 
 def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Graph:

@@ -72,12 +72,10 @@ def _magnitudes(graph: Graph, survey: Survey) -> dict[int, float]:
 
 def _partners(survey: Survey) -> list[tuple[int, ...]]:
     """Per group, the groups that share a term with it."""
-    rows, first = survey.census.rows, np.array([*survey.first, survey.census.channels])
-    owner = np.searchsorted(first, rows.channels, side="right") - 1
+    owner = [number for number, atoms in enumerate(survey.members) for _ in atoms]
     partners: list[set[int]] = [set() for _ in survey.names]
-    ends = [*rows.starts[1:].tolist(), len(rows.channels)]
-    for start, end in zip(rows.starts.tolist(), ends, strict=True):
-        together = set(owner[start:end].tolist())
-        for group in together if end - start > 1 else ():
+    for channels in survey.census.rows.members():
+        together = {owner[channel] for channel in channels}
+        for group in together:
             partners[group] |= together - {group}
     return [tuple(sorted(found)) for found in partners]

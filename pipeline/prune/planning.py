@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pipeline.graph.groups import survey
 from pipeline.graph.trace import Graph
 from pipeline.prune.importance import Evidence, GroupEvidence, observe
-from pipeline.prune.plans import GroupPlan, Importance, PrunePlan, Settings, pinned_plans
+from pipeline.prune.plans import GroupPlan, PrunePlan, Settings, pinned_plans
 from targets.errors import UsageError
 
 NARROW = 4  # axes this narrow are structure, not width: kernels' multipliers, heads, gates
@@ -30,7 +30,7 @@ def plan(
     *,
     ratio: float | None = None,
     macs: float | None = None,
-    importance: Importance = "magnitude",
+    importance: str = "magnitude",
     multiple: int = 1,
 ) -> PrunePlan:
     """Plan to remove a fraction of each group's channels, or to keep a fraction of the MACs.
@@ -61,11 +61,11 @@ def plan(
     )
 
 
-def _settings(
-    ratio: float | None, macs: float | None, importance: Importance, multiple: int
-) -> Settings:
+def _settings(ratio: float | None, macs: float | None, importance: str, multiple: int) -> Settings:
     try:
-        return Settings(ratio=ratio, macs=macs, importance=importance, multiple=multiple)
+        return Settings.model_validate(
+            {"ratio": ratio, "macs": macs, "importance": importance, "multiple": multiple}
+        )
     except ValidationError as fault:
         first = fault.errors()[0]
         key = ".".join(map(str, first["loc"])) or "prune"
@@ -170,10 +170,8 @@ def _spare(
     census = evidence.census
     owner = [number for number, group in enumerate(evidence.groups) for _ in range(group.size)]
     while (empty := census.kept(_alive(evidence, tuple(removed))) == 0).any():
-        rows = np.flatnonzero(empty[census.rows.axis])
-        ends = [*census.rows.starts[1:].tolist(), len(census.rows.channels)]
-        for row in rows.tolist():
-            for channel in census.rows.channels[census.rows.starts[row] : ends[row]].tolist():
-                removed[owner[channel]] = ()
-                reasons[owner[channel]] = "its channels would leave a dimension empty"
+        members = census.rows.members()
+        for row in np.flatnonzero(empty[census.rows.axis]).tolist():
+            for group in {owner[channel] for channel in members[row]}:
+                removed[group], reasons[group] = (), "its choice would leave a dimension empty"
     return Decision(tuple(removed), tuple(reasons))

@@ -10,14 +10,18 @@ tensors of stride zero, where one element is many. Parameters and inputs are clo
 
 import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
 from torch import fx
+from torch.fx.node import Argument, map_aggregate, map_arg
 
 from pipeline.graph.census import Mask
 from pipeline.graph.groups import Survey, survey
 from pipeline.graph.operators.entry import Labels, bind, operator_name
+from pipeline.graph.shapes import double_batch
 from pipeline.graph.terms import Label
 from pipeline.graph.trace import Graph
 from pipeline.prune.plans import PrunePlan, check_fits
@@ -36,7 +40,7 @@ def verify(graph: Graph, plan: PrunePlan, pruned: Graph, inputs: Inputs) -> floa
 
     Raises ArtifactError for another model's plan.
     """
-    outputs = {node.name for node in _output(graph.module).all_input_nodes}
+    outputs = _outputs(graph.module)
     found = differences(graph, plan, pruned, inputs)
     return max((value for name, value in found.items() if name in outputs), default=0.0)
 
@@ -46,7 +50,8 @@ def differences(
 ) -> Mapping[str, float]:
     """Per node that gives one tensor: the largest difference of the pruned graph from the
     reference in float64, relative to the node's largest reference value."""
-    found = survey(graph)
+    inputs = _fitting(graph, inputs)
+    found = survey(replace(graph, inputs=inputs))  # a batch may be merged into labelled dimensions
     check_fits(plan, found)
     wide = tuple(t.double() if t.dtype in _FLOATS else t for t in inputs)
     kept = _Kept(found, plan)
@@ -62,6 +67,16 @@ def differences(
     }
 
 
+def _fitting(graph: Graph, inputs: Inputs) -> Inputs:
+    """Inputs with a batch that the graph takes: at least two, or the one that it fixed."""
+    if graph.dynamic_batch:
+        return double_batch(inputs, dynamic=True)
+    return tuple(
+        one[: own.shape[0]] if own.dim() else one
+        for one, own in zip(inputs, graph.inputs, strict=True)
+    )
+
+
 def _difference(found: torch.Tensor, expected: torch.Tensor) -> float:
     if found.shape != expected.shape:
         return float("inf")
@@ -74,21 +89,22 @@ def _difference(found: torch.Tensor, expected: torch.Tensor) -> float:
     return gap / scale if scale > 0 else float(gap > 0)
 
 
-def _output(module: fx.GraphModule) -> fx.Node:
-    return next(node for node in reversed(module.graph.nodes) if node.op == "output")
+def _outputs(module: fx.GraphModule) -> set[str]:
+    ends = [node for node in module.graph.nodes if node.op == "output"]
+    return {source.name for node in ends for source in node.all_input_nodes}
 
 
 def _in_float64(module: fx.GraphModule) -> fx.GraphModule:
     """A copy in float64, including the types that its nodes name."""
     module = copy.deepcopy(module).double()
     for node in module.graph.nodes:
-        node.args = fx.node.map_aggregate(node.args, _widen)
-        node.kwargs = fx.node.map_aggregate(node.kwargs, _widen)
+        node.args = map_aggregate(node.args, _widen)
+        node.kwargs = map_aggregate(node.kwargs, _widen)
     module.recompile()
     return module
 
 
-def _widen(item: object) -> object:
+def _widen(item: Argument) -> Argument:
     return torch.float64 if item in _FLOATS else item
 
 
@@ -212,7 +228,7 @@ class _Reference(fx.Interpreter):
 
     def _fetched(self, item: object) -> object:
         if not isinstance(item, fx.Node):
-            return fx.node.map_arg(item, self.env.__getitem__)
+            return map_arg(cast(Argument, item), lambda node: cast(Argument, self.env[node]))
         value = self.env[item]
         labels = self._labels.get(item.name)
         if isinstance(value, torch.Tensor) and isinstance(labels, list):

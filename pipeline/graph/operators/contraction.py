@@ -43,8 +43,7 @@ def _linear_macs(call: Call) -> list[Product]:
 
 
 def _operands(call: Call) -> tuple[Value, Value]:
-    first, second = call.node.args[:2]
-    return call.value(first), call.value(second)  # type: ignore[arg-type]
+    return call.tensor("self"), call.tensor("other", "mat2")
 
 
 def _matmul(call: Call) -> Result:

@@ -7,11 +7,13 @@ of the graph, its arguments named by the operator's schema.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import fx
+from torch.fx.node import Argument
 
 from pipeline.graph.shapes import Shape, Shapes
 from pipeline.graph.terms import Label, Terms
@@ -174,10 +176,11 @@ class Rewrite(Call):
         """Give one argument another value."""
         schema = _schema(self.node).arguments
         position = [argument.name for argument in schema].index(name)
+        constant = cast(Argument, value)
         if position < len(self.node.args):
-            self.node.update_arg(position, value)  # type: ignore[arg-type]
+            self.node.update_arg(position, constant)
         else:
-            self.node.update_kwarg(name, value)  # type: ignore[arg-type]
+            self.node.update_kwarg(name, constant)
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def _rewrite_expand(rewrite: Rewrite) -> None:
 def _repeat(call: Call) -> Result:
     value, times = call.tensor("self"), call.integers("repeats", "dims")
     rank = max(len(times), len(value.shape))
-    labels: Labels = [None] * (rank - len(value.shape)) + value.labels
+    labels: Labels = [*[None] * (rank - len(value.shape)), *value.labels]
     counts = [1] * (rank - len(times)) + times
     return [
         None if label is None else np.tile(label, count)

@@ -86,7 +86,7 @@ def _select(call: Call) -> Result:
     along = call.dimension(len(value.shape))
     label, index = value.labels[along], call.arguments["index"]
     if label is not None:
-        call.pin(label if isinstance(index, fx.Node) else label[[index]], "selects it")
+        call.pin(label[[index]] if isinstance(index, int) else label, "selects it")
     return value.labels[:along] + value.labels[along + 1 :]
 
 

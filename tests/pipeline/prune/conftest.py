@@ -1,0 +1,71 @@
+"""The proof that pruning tests rest on: every node equals the reference in float64."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pipeline.graph import Graph, trace
+from pipeline.prune import PrunePlan, apply, plan
+from pipeline.prune.reference import differences
+
+# Sums of at most 10^4 float64 products of order one, in another order: 1e4 · 1.1e-16 ≈ 1e-12,
+# amplified a thousandfold by norms over few channels.
+TOLERANCE = 1e-9
+
+
+def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Float64, with no parameter or statistic at a value that hides a mistake (0 or 1)."""
+    generator = torch.Generator().manual_seed(seed)
+    module = module.double().eval()
+    for tensor in [*module.parameters(), *module.buffers()]:
+        if not tensor.is_floating_point():
+            continue
+        noise = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
+        with torch.no_grad():
+            tensor.copy_(noise + 0.5 if tensor.dim() <= 1 else noise - 0.5)
+    return module
+
+
+def random_plan(planned: PrunePlan, seed: int) -> PrunePlan:
+    """The same groups with random channels removed, at least one kept."""
+    generator = np.random.default_rng(seed)
+    groups = []
+    for group in planned.groups:
+        count = int(generator.integers(0, group.size)) if group.reason is None else 0
+        removed = sorted(generator.permutation(group.size)[:count].tolist())
+        groups.append(group.model_copy(update={"removed": tuple(removed)}))
+    return planned.model_copy(update={"groups": tuple(groups)})
+
+
+def assert_equal(graph: Graph, chosen: PrunePlan, inputs: tuple[torch.Tensor, ...]) -> Graph:
+    """Apply, and compare every node with the reference, also at another batch size."""
+    small = apply(graph, chosen)
+    sizes = (2, 3) if graph.dynamic_batch else (inputs[0].shape[0],)
+    for batch in sizes:
+        some = tuple(torch.cat([one] * batch)[:batch] * 1.1 for one in inputs)
+        found = differences(graph, chosen, small, some)
+        worst = max(found, key=lambda name: found[name])
+        assert found[worst] <= TOLERANCE, f"{worst} differs by {found[worst]}"
+    return small
+
+
+@pytest.fixture
+def prove() -> Callable[..., PrunePlan]:
+    """Prune a module by half and at random; every node must equal the reference.
+
+    Gives the plan for half, so that a test can say what must have been pruned.
+    """
+
+    def run(module: nn.Module, *inputs: torch.Tensor, ratio: float = 0.5) -> PrunePlan:
+        inputs = tuple(one.double() if one.is_floating_point() else one for one in inputs)
+        graph = trace(randomise(module), inputs)
+        half = plan(graph, ratio=ratio)
+        assert_equal(graph, half, inputs)
+        for seed in range(2):
+            assert_equal(graph, random_plan(half, seed), inputs)
+        return half
+
+    return run
