@@ -1,0 +1,169 @@
+import json
+import tarfile
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from pipeline.package import package_linux
+from pipeline.package.card import plain
+from pipeline.package.linux.build import Notes
+from pipeline.package.manifest import InputNotes, Manifest, Normalization
+from targets.errors import ArtifactError, EnvironmentFault, UsageError
+
+REPOSITORY = Path(__file__).parents[3]
+HOSTILE = "<script>|`x`\n# [a](b)"
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as archive:
+        return {one.name: archive.extractfile(one).read() for one in archive.getmembers()}
+
+
+def test_the_package_holds_what_it_should(package: Path):
+    assert package.name == "digits-onnxruntime.tar.gz"
+    names = {name.removeprefix("digits-onnxruntime/") for name in contents(package)}
+    assert names == {
+        *("manifest.json", "model/model.onnx", "golden/input-0.npy", "golden/output-0.npy"),
+        *("MODEL_CARD.md", "sbom.cdx.json", "LICENSE", "requirements.txt", "install.sh", "run.py"),
+    }
+
+
+def test_the_same_package_is_the_same_bytes(made, evidence, tmp_path: Path):
+    artifact, golden = made
+    paths = [
+        package_linux(
+            artifact, tmp_path / place, name="d", description="", golden=golden, **evidence
+        )
+        for place in ("one", "two")
+    ]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_the_archive_tells_nothing_of_its_maker(package: Path):
+    assert package.read_bytes()[4:8] == b"\0\0\0\0"  # gzip's time
+    with tarfile.open(package) as archive:
+        members = archive.getmembers()
+    assert [one.name for one in members] == sorted(one.name for one in members)
+    for member in members:
+        assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
+        assert member.mtime == 0
+        assert member.isfile()
+        executable = member.name.endswith(("run.py", "install.sh"))
+        assert member.mode == (0o755 if executable else 0o644)
+
+
+def test_times_come_from_source_date_epoch(made, evidence, tmp_path: Path, monkeypatch):
+    artifact, golden = made
+    facts = {"name": "d", "description": "", "golden": golden, **evidence}
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    with tarfile.open(package_linux(artifact, tmp_path, **facts)) as archive:
+        assert {member.mtime for member in archive.getmembers()} == {1_700_000_000}
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(UsageError, match="yesterday"):
+        package_linux(artifact, tmp_path, **facts)
+
+
+def test_the_manifest_lists_every_other_file(package: Path, made):
+    files = {name.partition("/")[2]: one for name, one in contents(package).items()}
+    manifest = Manifest.model_validate_json(files.pop("manifest.json"))
+    assert {one.path: (one.sha256, one.size_bytes) for one in manifest.files} == {
+        path: (sha256(one).hexdigest(), len(one)) for path, one in files.items()
+    }
+    artifact, _ = made
+    assert (manifest.model.sha256, manifest.model.size_bytes) == (
+        artifact.sha256,
+        artifact.size_bytes,
+    )
+
+
+def test_the_manifest_states_the_contract(made, evidence, tmp_path: Path):
+    artifact, golden = made
+    notes = Notes(
+        metrics={"accuracy": 0.98},
+        labels=("a", "b", "c", "d"),
+        inputs={
+            "x": InputNotes(layout="NC", normalization=Normalization(mean=(0.5,), std=(0.25,)))
+        },
+    )
+    path = package_linux(
+        artifact, tmp_path, name="d", description="", golden=golden, notes=notes, **evidence
+    )
+    manifest = json.loads(contents(path)["d-onnxruntime/manifest.json"])
+    assert manifest["inputs"] == [
+        {
+            "name": "x",
+            "shape": [1, 4],
+            "dtype": "int8",
+            "layout": "NC",
+            "scale": 0.05,
+            "zero_point": -3,
+            "normalization": {"mean": [0.5], "std": [0.25]},
+            "labels": None,
+        }
+    ]
+    assert manifest["outputs"][0]["labels"] == ["a", "b", "c", "d"]
+    assert manifest["runtime"]["distribution"] == "onnxruntime"
+    assert manifest["measurement"]["samples_path"] is None
+    assert manifest["verdict"]["status"] == "PASS"
+    assert manifest["metrics"] == {"accuracy": 0.98}
+    assert "not signed" in manifest["signature"]["unavailable"]
+
+
+def test_what_the_task_does_not_state_is_said_to_be_so(package: Path):
+    manifest = json.loads(contents(package)["digits-onnxruntime/manifest.json"])
+    unstated = {"unavailable": "the task does not state it"}
+    assert manifest["inputs"][0]["normalization"] == unstated
+    assert manifest["inputs"][0]["layout"] == unstated
+
+
+def test_the_bill_of_materials_names_model_and_libraries(package: Path, made):
+    bill = json.loads(contents(package)["digits-onnxruntime/sbom.cdx.json"])
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    model = bill["metadata"]["component"]
+    assert model["components"][0]["hashes"][0]["content"] == made[0].sha256
+    references = {one["bom-ref"] for one in bill["components"]} | {model["bom-ref"]}
+    assert {one["ref"] for one in bill["dependencies"]} == references
+    pinned = contents(package)["digits-onnxruntime/requirements.txt"].decode().splitlines()[1:]
+    assert {line.replace("==", "@") for line in pinned} == {
+        one["purl"].removeprefix("pkg:pypi/") for one in bill["components"]
+    }
+
+
+def test_the_licence_is_ours_in_full(package: Path):
+    licence = contents(package)["digits-onnxruntime/LICENSE"]
+    assert licence == (REPOSITORY / "LICENSE").read_bytes()
+
+
+def test_the_card_tells_the_verdict_and_escapes_text(made, evidence, tmp_path: Path):
+    artifact, golden = made
+    path = package_linux(
+        artifact, tmp_path, name=HOSTILE, description=HOSTILE, golden=golden, **evidence
+    )
+    (name,) = (name for name in contents(path) if name.endswith("MODEL_CARD.md"))
+    card = contents(path)[name].decode()
+    assert "| Latency p95 | 0.0200 ms (40% of dense) | 0.0100 ms | 0.0120 ms | PASS |" in card
+    assert "| latency p99 | n/a few samples |" in card
+    assert plain(HOSTILE) in card
+    assert "<script" not in card.replace("\\<script", "")
+    assert path.name == "script-x-a-b-onnxruntime.tar.gz"
+
+
+def test_a_model_that_has_changed_is_refused(made, evidence, tmp_path: Path):
+    artifact, golden = made
+    facts = {"name": "d", "description": "", "golden": golden, **evidence}
+    with pytest.raises(ArtifactError, match="has changed since it was measured"):
+        package_linux(replace(artifact, sha256="0" * 64), tmp_path, **facts)
+    with pytest.raises(ArtifactError, match="no such file"):
+        package_linux(replace(artifact, path=tmp_path / "no.onnx"), tmp_path, **facts)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_runtime_that_is_not_installed_is_named(made, evidence, tmp_path: Path, monkeypatch):
+    artifact, golden = made
+    monkeypatch.setitem(
+        package_linux.__globals__["DISTRIBUTIONS"], "onnxruntime", "no-such-runtime"
+    )
+    with pytest.raises(EnvironmentFault, match="pip install no-such-runtime"):
+        package_linux(artifact, tmp_path, name="d", description="", golden=golden, **evidence)
