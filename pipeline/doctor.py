@@ -20,10 +20,12 @@ from targets.errors import UsageError
 Status = Literal["ok", "caveat", "missing"]
 
 RUNTIME_MODULES = {
-    "tflite": "ai_edge_litert.interpreter",
+    "ai-edge-litert": "ai_edge_litert.interpreter",
     "openvino": "openvino",
     "onnxruntime": "onnxruntime",
 }
+"""The module of each runtime's distribution that is imported to try it."""
+
 INT8_FEATURES = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 COMPILERS = ("c++", "g++", "clang++")
 LEAST_FREE_BYTES = 2_000_000_000
@@ -109,14 +111,15 @@ def _numbers(version: str) -> list[int]:
 
 
 def _runtimes() -> Iterator[Finding]:
-    for name, module in RUNTIME_MODULES.items():
-        yield importable(f"runtime {name}", module)
+    for distribution_name, module in RUNTIME_MODULES.items():
+        yield importable(distribution_name, module)
 
 
-def importable(name: str, module: str) -> Finding:
+def importable(distribution_name: str, module: str) -> Finding:
     """Whether a module can be imported, tried in a child: a broken native library may crash it."""
     command = [sys.executable, "-c", "import importlib, sys; importlib.import_module(sys.argv[1])"]
-    cure = "python -m pip install --force-reinstall edgesmith, or remove .venv and run again"
+    name = f"import {module}"
+    cure = f"python -m pip install --force-reinstall {distribution_name}"
     try:
         done = subprocess.run(
             [*command, module],

@@ -86,6 +86,8 @@ def _reason(detail: ErrorDetails, location: Location, schema: Schema) -> str:
         return f"found {shown(found)}; {advice(str(found), _literals(detail))}"
     if message.startswith("found "):
         return message
+    if detail["loc"][-1:] == ("[key]",):
+        return f"found the key {shown(found)}; allowed: a key that is text"
     allowed = _WORDS.get(kind) or message.removeprefix("Input should be ")
     description = _description(schema, location)
     return f"found {shown(found)}; allowed: {allowed}" + (f" ({description})" * bool(description))
