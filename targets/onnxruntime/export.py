@@ -8,6 +8,7 @@ from onnx import NodeProto
 
 from targets.conversion import Activations, Precision, converting, publish, specialise
 from targets.errors import ConversionError
+from targets.onnxruntime.pooling import name_global_pooling
 from targets.onnxruntime.strip import strip
 from targets.onnxruntime.uint8 import to_uint8
 
@@ -46,7 +47,9 @@ def _convert(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> onnx.
     program = torch.onnx.export(specialise(module, inputs), inputs, dynamo=True, verbose=False)
     if program is None:
         raise ConversionError("ONNX Runtime can't take the model: nothing came of the conversion")
-    return strip(program.model_proto)
+    model = program.model_proto
+    name_global_pooling(model)
+    return strip(model)
 
 
 def _require_int8(graph: onnx.GraphProto) -> None:

@@ -16,4 +16,13 @@ def strip(model: onnx.ModelProto) -> onnx.ModelProto:
     for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
         part.ClearField("doc_string")
         del part.metadata_props[:]
+    drop_unused(graph)
     return model
+
+
+def drop_unused(graph: onnx.GraphProto) -> None:
+    """Removes, in place, constants that no node reads."""
+    used = {name for node in graph.node for name in node.input}
+    used |= {entry.name for entry in graph.output}
+    for entry in [entry for entry in graph.initializer if entry.name not in used]:
+        graph.initializer.remove(entry)

@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import NodeProto, numpy_helper
 
+from targets.onnxruntime.strip import drop_unused
+
 OFFSET = 128
 
 
@@ -27,7 +29,7 @@ def to_uint8(model: onnx.ModelProto) -> int:
         node.input[2] = shifted[node.input[2]]
         for attribute in [entry for entry in node.attribute if entry.name == "output_dtype"]:
             node.attribute.remove(attribute)
-    _drop_unused(model.graph)
+    drop_unused(model.graph)
     return len(nodes)
 
 
@@ -56,10 +58,3 @@ def _activations(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> li
 def _is_int8(node: NodeProto, constants: dict[str, np.ndarray]) -> bool:
     zero_point = constants.get(node.input[2]) if len(node.input) > 2 else None
     return zero_point is not None and zero_point.dtype == np.int8
-
-
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    used = {name for node in graph.node for name in node.input}
-    used |= {entry.name for entry in graph.output}
-    for entry in [entry for entry in graph.initializer if entry.name not in used]:
-        graph.initializer.remove(entry)

@@ -43,7 +43,7 @@ def _convert(
     import litert_torch
     from litert_torch.quantize.quant_config import QuantConfig
 
-    graph = specialise(module, inputs).module()
+    graph = specialise(module, inputs).module(check_guards=False)
     quantized = QuantConfig(pt2e_quantizer=STATIC) if precision == "int8" else None
     content: bytes = litert_torch.convert(graph, inputs, quant_config=quantized).model_content()
     return content
