@@ -13,7 +13,12 @@ from targets.errors import ArtifactError
 from targets.measurement import ExecutedOp
 
 PRECISION = "float32 (INFERENCE_PRECISION_HINT=f32; quantized operators stay 8 bit)"
-UNSUPPORTED = ("unsupported operation", "Cannot create", "is not supported", "not implemented")
+UNSUPPORTED = (
+    "doesn't contain the operation",
+    "unsupported operation",
+    "is not supported",
+    "not implemented",
+)
 
 _NUMPY_NAMES = {"f": "float", "i": "int", "u": "uint", "bf": "bfloat"}
 _NOT_EXECUTED = ("Const", "Input", "Output")

@@ -1,0 +1,103 @@
+"""The agent travels: old syntax, few imports, and one JSON document on stdout."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import targets
+
+ROOT = Path(targets.__file__).parent
+TRAVELS = sorted(
+    [
+        *(ROOT / "agent").glob("*.py"),
+        *ROOT.glob("*/session.py"),
+        *(ROOT / f"{name}.py" for name in ("artifact", "errors", "measurement", "__init__")),
+        *(ROOT / name / "__init__.py" for name in ("tflite", "openvino", "onnxruntime")),
+    ]
+)
+ALLOWED = {"numpy", "targets", "ai_edge_litert", "tflite_runtime", "openvino", "onnxruntime"}
+
+
+def asked(request: object) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "targets.agent"],
+        input=json.dumps(request).encode(),
+        capture_output=True,
+        env={"PYTHONPATH": str(ROOT.parent)},
+        timeout=60,
+        check=False,
+    )
+
+
+def imported(tree: ast.Module) -> set[str]:
+    names = {
+        each.name for node in ast.walk(tree) if isinstance(node, ast.Import) for each in node.names
+    }
+    froms = {
+        node.module or ""
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 0
+    }
+    return names | froms
+
+
+@pytest.mark.parametrize("file", TRAVELS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_what_travels_is_python_3_9_and_imports_little(file: Path) -> None:
+    tree = ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 9))
+    roots = {name.partition(".")[0] for name in imported(tree)}
+    assert roots - set(sys.stdlib_module_names) <= ALLOWED
+    ours = {name for name in imported(tree) if name.startswith("targets")}
+    travelling = tuple(f"targets.{name}" for name in ("agent", "artifact", "errors", "measurement"))
+    assert all(name.startswith(travelling) for name in ours)
+    unions = [n for n in ast.walk(tree) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.BitOr)]
+    assert not unions, "X | Y in an annotation needs Python 3.10"
+
+
+def test_stdout_is_one_document_whatever_the_runtime_says(models: Path) -> None:
+    request = {"command": "memory", "runtime": "tflite", "model": str(models / "net.tflite")}
+    completed = asked(request)
+    assert completed.returncode == 0
+    assert set(json.loads(completed.stdout)) == {
+        "import_bytes",
+        "load_bytes",
+        "prepare_bytes",
+        "infer_bytes",
+        "reason",
+    }
+    assert b"XNNPACK" in completed.stderr  # LiteRT's chatter, which must not mix in
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "told"),
+    [
+        ({"command": "describe", "runtime": "caffe", "model": "m"}, "artifact", "caffe"),
+        ({"command": "describe", "runtime": "tflite", "model": "/no/such"}, "runtime", "such"),
+    ],
+)
+def test_a_failure_is_an_answer(request_: object, kind: str, told: str) -> None:
+    completed = asked(request_)
+    assert completed.returncode == 1
+    error = json.loads(completed.stdout)["error"]
+    assert error["kind"] == kind
+    assert told in error["message"]
+    assert b"Traceback" not in completed.stderr
+
+
+def test_inputs_that_hold_objects_are_never_unpickled(models: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    np.savez(tmp_path / "inputs.npz", np.array([{"a": 1}], dtype=object))
+    completed = asked(
+        {
+            "command": "infer",
+            "runtime": "onnxruntime",
+            "model": str(models / "net.onnx"),
+            "inputs": str(tmp_path / "inputs.npz"),
+            "outputs": str(tmp_path / "outputs.npz"),
+        }
+    )
+    assert "allow_pickle=False" in json.loads(completed.stdout)["error"]["message"]
