@@ -141,9 +141,10 @@ def sentence(row: Row, metric: str) -> str:
 
 def _line(line: Line, metric: str) -> str:
     name = limit_name(line.limit, metric)
+    if line.status != "FAIL":
+        return f"{name}: {line.reason or MEANING[line.status]}"
     observed = limit_figure(line.limit, line.observed, metric)
     budget = limit_figure(line.limit, line.budget, metric)
-    if observed.reason:
-        return f"{name}: {observed.reason}"
-    verb = "misses its limit" if line.status == "FAIL" else f"is {line.status}"
-    return f"{name} {verb}: {observed} against {budget}"
+    if observed.text == budget.text:
+        return f"{name} misses its limit of {budget} by less than its last digit"
+    return f"{name} misses its limit: {observed} against {budget}"

@@ -133,7 +133,7 @@ def test_what_was_not_measured_is_not_drawn_as_zero(document: dict):
     changed = document | {"verdict": "UNVERIFIED", "candidates": [row], "baseline": []}
     page = render(Report.model_validate(changed), {})
     text = words(page)
-    assert "TFLite: Energy: not measured." in text
+    assert "TFLite: Energy: not measured: no energy meter is attached." in text
     assert "n/a" in text
     assert "No distribution: the raw samples are not beside this report." in text
     assert 'aria-label="Energy' not in page
