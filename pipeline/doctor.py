@@ -202,23 +202,24 @@ def _energy() -> Finding:
 
 
 def _disks() -> Iterator[Finding]:
-    for name, path in (("disk here", Path.cwd()), ("disk for temporaries", _temporaries())):
-        free = shutil.disk_usage(path).free
-        told = f"{free / 1e9:.1f} GB free"
-        if not os.access(path, os.W_OK):
-            cure = "change to a folder that you may write, or give one with --out"
-            yield Finding(name, "caveat", f"{path} can't be written", cure)
-        elif free < LEAST_FREE_BYTES:
-            yield Finding(name, "caveat", told, f"free some space: {LEAST_FREE_BYTES // 10**9} GB")
-        else:
-            yield Finding(name, "ok", told)
-
-
-def _temporaries() -> Path:
+    yield disk("disk here", Path.cwd())
+    name = "disk for temporaries"
     try:
-        return Path(tempfile.gettempdir())
-    except OSError:
-        return Path("/tmp")  # noqa: S108 told of, not written to
+        yield disk(name, Path(tempfile.gettempdir()))
+    except OSError as error:
+        yield Finding(name, "missing", str(error), "free some space, or set TMPDIR to a folder")
+
+
+def disk(name: str, path: Path) -> Finding:
+    """Whether a folder can be written and has room for a run."""
+    free = shutil.disk_usage(path).free
+    if not os.access(path, os.W_OK):
+        cure = "change to a folder that you may write, or give one with --out"
+        return Finding(name, "caveat", f"{path} can't be written", cure)
+    told = f"{free / 1e9:.1f} GB free"
+    if free < LEAST_FREE_BYTES:
+        return Finding(name, "caveat", told, f"free some space: {LEAST_FREE_BYTES / 1e9:.0f} GB")
+    return Finding(name, "ok", told)
 
 
 def _profiles() -> Iterator[Finding]:

@@ -57,16 +57,18 @@ class Recipe(Section):
 
     version: Literal[1] = Field(description="The format of this file: 1.")
     task: str = Field(
-        "task.py", min_length=1, description="The user's model and data, in the recipe's folder."
+        default="task.py",
+        min_length=1,
+        description="The user's model and data, in the recipe's folder.",
     )
     params: dict[str, JsonValue] = Field(
         default_factory=dict, description="Handed to the task's configure(), where it has one."
     )
     device: Annotated[str, AfterValidator(_known_device)] = Field(
-        "host", description="The name of a device profile; `edgesmith devices` lists them."
+        default="host", description="The name of a device profile; `edgesmith devices` lists them."
     )
     runtimes: Annotated[tuple[Runtime, ...], Field(strict=False, min_length=1)] = Field(
-        RUNTIMES, description="The runtimes to make an artifact for."
+        default=RUNTIMES, description="The runtimes to make an artifact for."
     )
     budget: Budget = Field(description="The limits that each artifact must meet.")
     steps: Annotated[tuple[Step, ...], Field(strict=False, min_length=1)] = Field(

@@ -22,22 +22,27 @@ class Prune(Section):
     """Remove channels, by exactly one of three modes: to, ratio or macs."""
 
     to: Literal["budget"] | None = Field(
-        None, description="'budget': search for the smallest ratio that meets the budget."
+        default=None, description="'budget': search for the smallest ratio that meets the budget."
     )
     ratio: Share | None = Field(
-        None, description="The share of each group's channels to remove, between 0 and 1."
+        default=None, description="The share of each group's channels to remove, between 0 and 1."
     )
     macs: Share | None = Field(
-        None, description="The share of the dense model's multiply-accumulates to keep, in (0, 1)."
+        default=None,
+        description="The share of the dense model's multiply-accumulates to keep, in (0, 1).",
     )
     importance: Literal["magnitude"] = Field(
-        "magnitude", description="How channels are ranked: by the magnitude of their weights."
+        default="magnitude",
+        description="How channels are ranked: by the magnitude of their weights.",
     )
     multiple: int = Field(
-        8, ge=1, le=1024, description="Kept widths are multiples of this, where a group is wide."
+        default=8,
+        ge=1,
+        le=1024,
+        description="Kept widths are multiples of this, where a group is wide.",
     )
     share: Literal[True] = Field(
-        True, description="true: one plan meets the limits of all the recipe's runtimes."
+        default=True, description="true: one plan meets the limits of all the recipe's runtimes."
     )
 
     @model_validator(mode="after")
@@ -56,34 +61,41 @@ class Distill(Section):
     """Learning from the dense model's outputs (Hinton, Vinyals, Dean 2015, section 2)."""
 
     temperature: float = Field(
-        4.0, gt=0, allow_inf_nan=False, description="Softens both models' outputs; above 0."
+        default=4.0, gt=0, allow_inf_nan=False, description="Softens both models' outputs; above 0."
     )
     weight: float = Field(
-        0.9, ge=0, le=1, description="The share of the distillation loss in the whole; 0 to 1."
+        default=0.9,
+        ge=0,
+        le=1,
+        description="The share of the distillation loss in the whole; 0 to 1.",
     )
 
 
 class Recover(Section):
     """Fine-tune the pruned model, so that it recovers its accuracy."""
 
-    epochs: int = Field(4, ge=1, le=10_000, description="Passes over the training split.")
+    epochs: int = Field(default=4, ge=1, le=10_000, description="Passes over the training split.")
     learning_rate: float = Field(
-        2e-3, gt=0, le=10, description="The one-cycle schedule's highest learning rate."
+        default=2e-3, gt=0, le=10, description="The one-cycle schedule's highest learning rate."
     )
     distill: Distill | None = Field(
-        None, description="Learn from the dense model too; without it, from the targets alone."
+        default=None,
+        description="Learn from the dense model too; without it, from the targets alone.",
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="Seeds every random choice of the training.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**32, description="Seeds every random choice of the training."
+    )
 
 
 class Quantize(Section):
     """Make weights and activations integers."""
 
     scheme: Literal["int8"] = Field(
-        "int8", description="The integers' type: 8 bits, weights per channel."
+        default="int8", description="The integers' type: 8 bits, weights per channel."
     )
     mode: Literal["ptq"] = Field(
-        "ptq", description="'ptq': ranges are observed on the calibration split, after training."
+        default="ptq",
+        description="'ptq': ranges are observed on the calibration split, after training.",
     )
 
 
@@ -92,9 +104,9 @@ class Step(Section):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
-    prune: Prune | None = Field(None, description="Remove channels.")
-    recover: Recover | None = Field(None, description="Recover accuracy by fine-tuning.")
-    quantize: Quantize | None = Field(None, description="Quantize weights and activations.")
+    prune: Prune | None = Field(default=None, description="Remove channels.")
+    recover: Recover | None = Field(default=None, description="Recover accuracy by fine-tuning.")
+    quantize: Quantize | None = Field(default=None, description="Quantize weights and activations.")
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from pipeline import task_metrics
 from pipeline.metrics import Metric
 from pipeline.nearest import advice
 from pipeline.recipe import LoadedRecipe
-from pipeline.task_faults import displayed, user_code
+from pipeline.task_faults import at, displayed, user_code
 from pipeline.task_modules import import_file, recording
 from targets.errors import TaskError
 
@@ -128,7 +128,7 @@ class Task:
     def _iterator(self, split: str, place: str) -> Iterator[object]:
         found = self._call("batches", split)
         if not hasattr(found, "__iter__"):
-            told = "nothing (None)" if found is None else f"a {type(found).__name__}"
+            told = "nothing (None)" if found is None else type(found).__name__
             raise TaskError(f"{place}: found {told}; allowed: an iterable of (inputs, target)")
         with user_code(f"batches('{split}')", self.file):
             return iter(cast("Iterator[object]", found))
@@ -148,7 +148,7 @@ class Task:
             return function(*arguments)
 
     def _place(self, name: str) -> str:
-        return f"{displayed(self.file)}:{_line(vars(self._module)[name])}"
+        return at(self.file, _line(vars(self._module)[name]))
 
 
 def load(
@@ -217,7 +217,7 @@ def _check_functions(module: ModuleType, path: Path) -> None:
     for name in (*REQUIRED, *OPTIONAL):
         if name in known and not callable(known[name]):
             kind = type(known[name]).__name__
-            raise TaskError(f"{displayed(path)}: {name}: found a {kind}; allowed: a function")
+            raise TaskError(f"{displayed(path)}: {name}: found {kind}; allowed: a function")
     if "metrics" not in known:
         raise TaskError(f"{displayed(path)}: lacks metrics; for example: metrics = ['accuracy']")
 
@@ -232,7 +232,7 @@ def _configure(module: ModuleType, path: Path, params: Mapping[str, object]) -> 
             )
         return
     line = _line(configure)
-    _check_params(configure, f"{displayed(path)}:{line}", params)
+    _check_params(configure, at(path, line), params)
     with user_code("configure()", path, line):
         configure(**params)
 
@@ -255,9 +255,9 @@ def _check_params(
             )
 
 
-def _line(function: object) -> int:
+def _line(function: object) -> int | None:
     code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
-    return int(code.co_firstlineno) if code is not None else 1
+    return int(code.co_firstlineno) if code is not None else None
 
 
 def _name(file: Path, task: Path) -> str:

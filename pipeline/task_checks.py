@@ -126,5 +126,5 @@ def _is_finite(tensor: Tensor) -> bool:
 
 
 def _refused(file: Path, what: str, found: object, allowed: str) -> TaskError:
-    kind = "nothing (None)" if found is None else f"a {type(found).__name__}"
+    kind = "nothing (None)" if found is None else type(found).__name__
     return TaskError(f"{displayed(file)}: {what}: found {kind}; allowed: {allowed}")

@@ -24,13 +24,13 @@ _MAX_LENGTH = 600
 
 
 @contextmanager
-def user_code(what: str, file: Path, line: int = 1) -> Iterator[None]:
+def user_code(what: str, file: Path, line: int | None = None) -> Iterator[None]:
     """Raises TaskError with the user's own frame for whatever the code inside raises.
 
     Args:
         what: what is being done, such as "build()".
         file: the task's file; every file below its folder is the user's.
-        line: the line to tell where no frame of the user's was reached.
+        line: the line to tell where no frame of the user's was reached, if there is one.
     """
     try:
         yield
@@ -39,7 +39,7 @@ def user_code(what: str, file: Path, line: int = 1) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise  # the disk's fault, not the task's
-        place, source = _frame(error, file) or (f"{displayed(file)}:{line}", "")
+        place, source = _frame(error, file) or (at(file, line), "")
         raise TaskError(f"{place}: {what} failed: {_told(error)}{source}") from error
 
 
@@ -47,6 +47,11 @@ def displayed(path: Path) -> str:
     """A path as one would type it here."""
     here = Path.cwd()
     return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+
+
+def at(file: Path, line: int | None) -> str:
+    """The head of a message: the file, and the line where one is known."""
+    return displayed(file) if line is None else f"{displayed(file)}:{line}"
 
 
 def _frame(error: BaseException, file: Path) -> tuple[str, str] | None:

@@ -2,11 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from pathlib import Path
+from typing import SupportsFloat
 
 from pipeline.metrics import METRICS, Metric
 from pipeline.nearest import advice
-from pipeline.task_faults import displayed, user_code
+from pipeline.task_faults import at, displayed, user_code
 from targets.errors import TaskError
 
 Factory = Callable[[], object]
@@ -59,11 +61,11 @@ class OwnMetric:
         lacks = [n for n in ("update", "compute", "higher_is_better") if not self._has(n)]
         if lacks:
             raise TaskError(
-                f"{displayed(file)}:{self._line}: metric '{called}' lacks {', '.join(lacks)}; "
+                f"{at(file, self._line)}: metric '{called}' lacks {', '.join(lacks)}; "
                 "allowed: an object with update(outputs, target), compute(), higher_is_better"
             )
         self.name = str(getattr(self._inner, "name", called))
-        self.higher_is_better = bool(getattr(self._inner, "higher_is_better"))  # noqa: B009
+        self.higher_is_better = bool(attrgetter("higher_is_better")(self._inner))
 
     def update(self, outputs: object, target: object) -> None:
         """Takes in one batch."""
@@ -72,8 +74,12 @@ class OwnMetric:
     def compute(self) -> float:
         """The value so far, as a number."""
         found = self._call("compute")
-        with user_code(f"metric '{self.name}': a number from compute()", self._file, self._line):
-            return float(found)  # type: ignore[arg-type]
+        if not isinstance(found, SupportsFloat):
+            raise TaskError(
+                f"{at(self._file, self._line)}: metric '{self.name}': compute() gave "
+                f"{type(found).__name__}; allowed: a number"
+            )
+        return float(found)
 
     def per_class(self) -> Mapping[str, float] | None:
         """The user's per_class(), where there is one."""
@@ -82,8 +88,8 @@ class OwnMetric:
         found = self._call("per_class")
         if found is not None and not isinstance(found, Mapping):
             raise TaskError(
-                f"{displayed(self._file)}:{self._line}: metric '{self.name}': per_class() gave "
-                f"a {type(found).__name__}; allowed: a mapping of class to value, or None"
+                f"{at(self._file, self._line)}: metric '{self.name}': per_class() gave "
+                f"{type(found).__name__}; allowed: a mapping of class to value, or None"
             )
         return found
 
@@ -95,8 +101,8 @@ class OwnMetric:
             return getattr(self._inner, name)(*arguments)
 
 
-def _first_line(function: object) -> int:
+def _first_line(function: Factory) -> int | None:
     try:
-        return inspect.getsourcelines(function)[1]  # type: ignore[arg-type]
+        return inspect.getsourcelines(function)[1]
     except (OSError, TypeError):
-        return 1
+        return None

@@ -89,16 +89,16 @@ class _Import:
     def __call__(
         self,
         name: str,
-        globals: Mapping[str, object] | None = None,  # noqa: A002 Python's own name for it
-        locals: Mapping[str, object] | None = None,  # noqa: A002
+        outer: Mapping[str, object] | None = None,
+        inner: Mapping[str, object] | None = None,
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
         """As builtins.__import__, with siblings first."""
         top = name.partition(".")[0]
         if level or not self._is_sibling(top):
-            return __import__(name, globals, locals, fromlist or (), level)
-        leaf = __import__(f"{self.package}.{name}", globals, locals, fromlist or (), 0)
+            return __import__(name, outer, inner, fromlist or (), level)
+        leaf = __import__(f"{self.package}.{name}", outer, inner, fromlist or (), 0)
         return leaf if fromlist else sys.modules[f"{self.package}.{top}"]
 
     def _is_sibling(self, name: str) -> bool:
@@ -137,7 +137,7 @@ def recording(folder: Path) -> Iterator[set[Path]]:
 def _below(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:
     """Those below the folder, as it names them: a link in it counts, wherever it leads."""
     for path in paths:
-        absolute = Path(os.path.abspath(path))  # noqa: PTH100 Path.resolve would follow links
+        absolute = Path(os.path.normpath(path.absolute()))
         found = absolute if absolute.is_relative_to(folder) else absolute.resolve()
         if found.is_relative_to(folder):
             yield found

@@ -1,0 +1,214 @@
+"""Every fault of a recipe gives one message with file, line, key, found and allowed."""
+
+import pytest
+
+from pipeline.recipe import read
+from targets.errors import RecipeError
+
+GOOD = """\
+version: 1
+task: task.py
+params: {data: null}
+device: host
+runtimes: [tflite, onnxruntime]
+budget:
+  latency_ms: {p95: 40% of dense}
+  size_kb: 60
+  metric: {name: accuracy, max_drop: 0.01}
+steps:
+  - prune: {to: budget}
+  - recover: {epochs: 4, learning_rate: 1e-3, distill: {temperature: 4, weight: 0.9}}
+  - quantize: {scheme: int8, mode: ptq}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "task.py").write_text("")
+    return tmp_path
+
+
+def write(folder, text):
+    (folder / "recipe.yaml").write_text(text)
+    return folder
+
+
+def refusal(folder, text, *overrides):
+    with pytest.raises(RecipeError) as caught:
+        read(write(folder, text), overrides)
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+FAULTS = {
+    "unknown key": (
+        ("runtimes:", "runtime:"),
+        "recipe.yaml:5: runtime: unknown key; did you mean 'runtimes'? allowed: budget, device",
+    ),
+    "unknown key deep inside": (
+        ("epochs: 4", "epoch: 4"),
+        "recipe.yaml:12: steps.1.recover.epoch: unknown key; did you mean 'epochs'? allowed: dist",
+    ),
+    "unknown limit": (
+        ("p95: 40", "p96: 40"),
+        "recipe.yaml:7: budget.latency_ms.p96: unknown key; did you mean 'p99'? allowed: p50, p90",
+    ),
+    "unknown step": (
+        ("- prune:", "- prun:"),
+        "recipe.yaml:11: steps.0.prun: unknown key; did you mean 'prune'? allowed: prune, quant",
+    ),
+    "wrong type": (
+        ("epochs: 4", "epochs: '4'"),
+        "recipe.yaml:12: steps.1.recover.epochs: found '4'; allowed: a whole number (Passes over",
+    ),
+    "truth for a number": (
+        ("epochs: 4", "epochs: true"),
+        "recipe.yaml:12: steps.1.recover.epochs: found true; allowed: a whole number",
+    ),
+    "text for a list": (
+        ("[tflite, onnxruntime]", "tflite"),
+        "recipe.yaml:5: runtimes: found 'tflite'; allowed: a list",
+    ),
+    "list for a mapping": (
+        ("{scheme: int8, mode: ptq}", "[]"),
+        "recipe.yaml:13: steps.2.quantize: found a list of 0; allowed: a mapping of keys to values",
+    ),
+    "key that is no text": (
+        ("{data: null}", "{1: null}"),
+        "recipe.yaml:3: params.1: found the key 1; allowed: a key that is text",
+    ),
+    "negative limit": (
+        ("size_kb: 60", "size_kb: -60"),
+        "recipe.yaml:8: budget.size_kb: found -60; allowed: a number above 0 or 'NN% of dense'",
+    ),
+    "zero limit": (
+        ("size_kb: 60", "size_kb: 0"),
+        "recipe.yaml:8: budget.size_kb: found 0; allowed: a number above 0",
+    ),
+    "NaN limit": (
+        ("size_kb: 60", "size_kb: .nan"),
+        "recipe.yaml:8: budget.size_kb: found nan; allowed: a number above 0",
+    ),
+    "infinite limit": (
+        ("size_kb: 60", "size_kb: .inf"),
+        "recipe.yaml:8: budget.size_kb: found inf; allowed: a number above 0",
+    ),
+    "negative relative limit": (
+        ("40% of dense", "-40% of dense"),
+        "recipe.yaml:7: budget.latency_ms.p95: found '-40% of dense'; allowed: a number above 0",
+    ),
+    "no limit": (
+        (GOOD[GOOD.index("\n  latency") : GOOD.index("\nsteps")], " {}"),
+        "recipe.yaml:6: budget: found no limit; allowed: at least one",
+    ),
+    "unknown runtime": (
+        ("[tflite,", "[tflight,"),
+        "recipe.yaml:5: runtimes.0: found 'tflight'; did you mean 'tflite'? allowed: onnxruntime,",
+    ),
+    "runtime twice": (
+        ("[tflite,", "[onnxruntime,"),
+        "recipe.yaml:5: runtimes.1: found 'onnxruntime' twice; allowed: each runtime once",
+    ),
+    "unknown device": (
+        ("device: host", "device: hsot"),
+        "recipe.yaml:4: device: found 'hsot'; did you mean 'host'? allowed: host",
+    ),
+    "unknown importance": (
+        ("to: budget", "to: budget, importance: magnitud"),
+        "recipe.yaml:11: steps.0.prune.importance: found 'magnitud'; did you mean 'magnitude'? all",
+    ),
+    "unknown mode": (
+        ("mode: ptq", "mode: ptk"),
+        "recipe.yaml:13: steps.2.quantize.mode: found 'ptk'; did you mean 'ptq'? allowed: ptq",
+    ),
+    "missing key": (
+        ("name: accuracy, ", ""),
+        "recipe.yaml:9: budget.metric.name: missing; allowed: ",
+    ),
+    "unknown version": (
+        ("version: 1", "version: 2"),
+        "recipe.yaml:1: version: found 2; allowed: 1",
+    ),
+    "two modes": (
+        ("to: budget", "to: budget, ratio: 0.5"),
+        "recipe.yaml:11: steps.0.prune: found to and ratio; allowed: exactly one of to, ratio",
+    ),
+    "no mode": (
+        ("{to: budget}", ""),
+        "recipe.yaml:11: steps.0.prune: found no mode; allowed: exactly one of to, ratio, macs",
+    ),
+    "two steps in one": (
+        ("- prune: {to: budget}\n  - recover", "- prune: {to: budget}\n    recover"),
+        "recipe.yaml:11: steps.0: found prune and recover; allowed: exactly one of prune, recover",
+    ),
+    "ratio out of range": (
+        ("to: budget", "ratio: 1.5"),
+        "recipe.yaml:11: steps.0.prune.ratio: found 1.5; allowed: less than 1 (The share of each",
+    ),
+    "share of runtimes that is not there yet": (
+        ("to: budget", "to: budget, share: false"),
+        "recipe.yaml:11: steps.0.prune.share: found false; allowed: true",
+    ),
+    "task above the folder": (
+        ("task: task.py", "task: ../task.py"),
+        "recipe.yaml:2: task: found '../task.py'; allowed: a file inside the recipe's folder",
+    ),
+    "absolute task": (
+        ("task: task.py", "task: /etc/hostname"),
+        "recipe.yaml:2: task: found '/etc/hostname'; allowed: a file inside the recipe's folder",
+    ),
+    "task that can't be a name": (
+        ("task: task.py", 'task: "a\\0b"'),
+        "recipe.yaml:2: task: found 'a\\x00b'; allowed: a file inside the recipe's folder",
+    ),
+    "missing task": (
+        ("task: task.py", "task: tsk.py"),
+        "recipe.yaml:2: task: no such file 'tsk.py'; did you mean 'task.py'? allowed: task.py",
+    ),
+    "step twice": (
+        ("  - quantize", "  - recover: {}\n  - quantize"),
+        "recipe.yaml:13: steps.2: found recover twice; allowed: each step once",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_told_with_line_key_found_and_allowed(folder, name):
+    (good, bad), expected = FAULTS[name]
+    assert good in GOOD
+    message = refusal(folder, GOOD.replace(good, bad, 1))
+    assert message.startswith(expected)
+    assert "\n" not in message
+
+
+def test_quantize_before_prune_is_refused_and_the_reason_told(folder):
+    text = GOOD.replace("  - prune: {to: budget}\n", "") + "  - prune: {ratio: 0.5}\n"
+    message = refusal(folder, text)
+    assert message.startswith("recipe.yaml:13: steps.2: found quantize before prune; allowed: ")
+    assert "pruning ranks" in message
+    assert "float weights" in message
+
+
+OVERRIDES = {
+    "parms.data=1": "--set parms.data=1: parms: unknown key; did you mean 'params'? allowed: bud",
+    "steps.0.prune.rato=0.5": (
+        "--set steps.0.prune.rato=0.5: steps.0.prune.rato: unknown key; did you mean 'ratio'?"
+    ),
+    "device=hots": "--set device=hots: device: found 'hots'; did you mean 'host'? allowed: host",
+    "budget.latency_ms.p95=-1": (
+        "--set budget.latency_ms.p95=-1: budget.latency_ms.p95: found -1; allowed: a number above 0"
+    ),
+    "budget.latency_ms={p95: .nan}": (
+        "--set budget.latency_ms={p95: .nan}: budget.latency_ms.p95: found nan; allowed: a number"
+    ),
+    "steps.0.prune.to=null": (
+        "--set steps.0.prune.to=null: steps.0.prune: found no mode; allowed: exactly one of"
+    ),
+    "runtimes.0=onnx": (
+        "--set runtimes.0=onnx: runtimes.0: found 'onnx'; did you mean 'onnxruntime'? allowed: "
+    ),
+}
+
+
+@pytest.mark.parametrize("text", OVERRIDES)
+def test_a_fault_of_an_override_is_told_as_the_overrides(folder, text):
+    assert refusal(folder, GOOD, text).startswith(OVERRIDES[text])
