@@ -76,28 +76,46 @@ def package_linux(
     """
     golden.check(artifact)
     title = f"{slug(name)}-{artifact.runtime}"
+    stated = _Stated(name, description, measurement, verdict, tuple(lineage), notes)
     model = _model_files(artifact)
-    files = {**model, **_golden_files(golden), **_shipped()}
     requirements = _requirements(artifact.runtime)
+    files = {**model, **_golden_files(golden), **_shipped()}
     files["requirements.txt"] = _pinned(requirements)
     files["sbom.cdx.json"] = cyclonedx(title, model, requirements, _version(EDGESMITH))
-    manifest = Manifest(
+    manifest = _manifest(title, artifact, golden, stated)
+    return _write(folder / f"{title}.tar.gz", title, manifest, files, notes)
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What the caller says of the artifact."""
+
+    name: str
+    description: str
+    measurement: MeasurementSummary
+    verdict: RowVerdict
+    lineage: tuple[str, ...]
+    notes: Notes
+
+
+def _manifest(title: str, artifact: Artifact, golden: Golden, stated: _Stated) -> Manifest:
+    """The manifest, its list of files still empty."""
+    return Manifest(
         id=f"{title}-{artifact.sha256[:12]}",
-        name=name,
-        description=description,
+        name=stated.name,
+        description=stated.description,
         made_by=f"{EDGESMITH} {_version(EDGESMITH)}",
-        model=_model(artifact, model),
-        runtime=_runtime(artifact.runtime, requirements),
-        inputs=_inputs(artifact, notes),
-        outputs=_outputs(artifact, notes),
+        model=_model(artifact),
+        runtime=_runtime(artifact.runtime),
+        inputs=_inputs(artifact, stated.notes),
+        outputs=_outputs(artifact, stated.notes),
         golden=_vectors(golden, artifact),
-        metrics=dict(notes.metrics),
-        measurement=measurement.model_copy(update={"samples_path": None}),
-        verdict=verdict,
-        lineage=tuple(lineage),
+        metrics=dict(stated.notes.metrics),
+        measurement=stated.measurement.model_copy(update={"samples_path": None}),
+        verdict=stated.verdict,
+        lineage=stated.lineage,
         files=(),
     )
-    return _write(folder / f"{title}.tar.gz", title, manifest, files, notes)
 
 
 def _write(
@@ -170,16 +188,16 @@ def _pinned(requirements: Mapping[str, str]) -> bytes:
     return "".join(["# The versions that the golden vectors were made with.\n", *lines]).encode()
 
 
-def _runtime(runtime: str, requirements: Mapping[str, str]) -> manifests.Runtime:
+def _runtime(runtime: str) -> manifests.Runtime:
     distribution = DISTRIBUTIONS[runtime]
     return manifests.Runtime(
-        name=runtime, distribution=distribution, least_version=requirements[distribution]
+        name=runtime, distribution=distribution, least_version=_version(distribution)
     )
 
 
-def _model(artifact: Artifact, model: Mapping[str, bytes]) -> manifests.Model:
+def _model(artifact: Artifact) -> manifests.Model:
     return manifests.Model(
-        path=next(iter(model)),
+        path=f"model/model{artifact.path.suffix}",
         format=artifact.format,
         sha256=artifact.sha256,
         size_bytes=artifact.size_bytes,
