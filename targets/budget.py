@@ -59,7 +59,7 @@ class Budget(_Section):
     """The limits of a recipe's `budget:` section. kB is 1,000 bytes, MB 1,000,000."""
 
     latency_ms: LatencyLimits = Field(
-        default=LatencyLimits(),
+        default_factory=LatencyLimits,
         description="Limits in milliseconds on quantiles of one inference's time.",
     )
     peak_memory_mb: Limit | None = Field(
@@ -122,7 +122,7 @@ class AbsoluteLimit:
         passed 12-13 % of the time in simulation. A ratio to the neighbour that ran beside it is
         one process's own, so that the chance is again that of unanimity.
         """
-        if len(values) != len(self.baseline) or min(self.baseline) <= 0:
+        if len(values) != len(self.baseline) or min(self.baseline, default=0.0) <= 0:
             return values
         middle = median(self.baseline)
         return [

@@ -12,7 +12,7 @@ from targets.artifact import Artifact
 from targets.budget import Budget, Observation, Verdict, judge
 from targets.errors import UsageError
 from targets.limit import LATENCY_LIMITS, Relative
-from targets.measurement import Measurement, MemoryPhases, ProcessSamples, TimingRule, median
+from targets.measurement import Measurement, MemoryPhases, ProcessSamples, TimingRule
 from targets.target import Target
 
 Progress = Callable[[str, float], None]
@@ -167,7 +167,7 @@ def covering(rule: TimingRule, budget: Budget) -> TimingRule:
 def observe(measurement: Measurement, artifact: Artifact) -> dict[str, Observation]:
     """What a sitting tells of every limit that it can tell of."""
     peaks = measurement.peak_memory_mb()
-    unread = None if peaks else measurement.memory_reason()
+    unread = None if len(peaks) == len(measurement.memory) > 0 else measurement.memory_reason()
     return {
         **{name: _latency(measurement, at) for name, at in LATENCY_LIMITS.items()},
         "peak_memory_mb": Observation(
@@ -201,8 +201,7 @@ def _judged(
         for name in measured
     }
     dense = seen.get(DENSE, {})
-    told = {limit: each.values() for limit, each in dense.items()}
-    absolute = budget.against({limit: median(values) for limit, values in told.items() if values})
+    absolute = budget.against({limit: each.values() for limit, each in dense.items()})
     candidate = {**seen[CANDIDATE], **_spoiled(budget, dense, seen[CANDIDATE])}
     verdict = judge(absolute, candidate)
     return Attempt(measured.get(DENSE), measured[CANDIDATE], verdict)

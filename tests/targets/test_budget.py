@@ -70,7 +70,7 @@ def test_a_budget_is_read_written_and_read_again() -> None:
 def test_relative_limits_become_absolute_and_stay_stated() -> None:
     budget = Budget.model_validate({"latency_ms": {"p95": "40% of dense"}, "size_kb": 60})
     absolute = budget.against({"latency_ms.p95": 2.0})
-    assert absolute.limits[0] == AbsoluteLimit("latency_ms.p95", 0.8, "40% of dense")
+    assert absolute.limits[0] == AbsoluteLimit("latency_ms.p95", 0.8, "40% of dense", (2.0,))
     assert absolute.limits[1] == AbsoluteLimit("size_kb", 60.0, "60")
 
 

@@ -59,12 +59,23 @@ def test_turns_alternate() -> None:
 
 
 def test_a_limit_in_percent_is_of_the_dense_median_of_the_sitting() -> None:
-    found, _ = conduct([at(k) for k in (1, 1.2, 9, 0.9, 1.1)], [at(0.54)])
+    found, _ = conduct([at(k) for k in (1, 1.2, 2, 0.9, 1.1)], [at(0.4)])
     line = found.verdict.lines[0]
     assert line.budget == pytest.approx(0.55)
     assert (line.status, line.stated) == ("PASS", "50% of dense")
     assert found.verdict.status == "PASS"
     assert len(found.attempts) == 1
+
+
+def test_a_process_is_judged_beside_its_dense_neighbour() -> None:
+    slow_and_fast = [1, 1.5, 1.5, 1, 1]
+    found, _ = conduct([at(k) for k in slow_and_fast], [at(0.48 * k) for k in slow_and_fast])
+    line = found.verdict.lines[0]
+    assert (line.status, line.budget) == ("PASS", 0.5)
+    assert (line.observed, line.bound) == (pytest.approx(0.48), pytest.approx(0.48))
+    found, _ = conduct([at(1), at(1), at(1), at(1), at(0.9)], [at(0.48)])
+    line = found.attempts[0].verdict.lines[0]
+    assert (line.status, line.bound) == ("INCONCLUSIVE", pytest.approx(0.48 / 0.9))
 
 
 def test_size_and_memory_are_judged() -> None:
