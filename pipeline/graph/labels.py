@@ -99,7 +99,7 @@ def _label_call(node: fx.Node, known: Known, store: "_Store") -> Result | None:
     if rule is None:
         store.declined.add(node.name)
         return _fall_back(node, known, f"no rule for '{target}' ({node.name})")
-    known.terms.because = f"'{target}' ({node.name}) ties it to a dimension that never changes"
+    known.terms.because = _tie(node)
     try:
         result = rule.label(Call(node, known))
         _check(node, known.shapes, result)
@@ -107,6 +107,14 @@ def _label_call(node: fx.Node, known: Known, store: "_Store") -> Result | None:
         store.declined.add(node.name)
         return _fall_back(node, known, f"the rule for '{target}' ({node.name}) gave up: {fault}")
     return result
+
+
+def _tie(node: fx.Node) -> str:
+    """The reason for what a rule ties to a dimension without atoms."""
+    given = [source.name for source in node.all_input_nodes if source.op == "placeholder"]
+    if given:
+        return f"the model's input '{given[0]}' never changes shape"
+    return f"'{node.target}' ({node.name}) ties it to a dimension that never changes"
 
 
 def _item(node: fx.Node, known: Known) -> Result | None:

@@ -150,7 +150,7 @@ def _reach(
     low, high = 0.0, 1.0
     if _count(evidence, choose(high)) > share * dense:
         least = _count(evidence, choose(high)) / max(1, dense)
-        raise UsageError(f"macs: {share} can't be reached; at the most {least:.3f} would be left")
+        raise UsageError(f"macs: {share} can't be reached; no ratio leaves less than {least:.4f}")
     if share >= 1:
         return choose(low)
     for _ in range(_STEPS):

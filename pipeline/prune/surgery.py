@@ -1,7 +1,6 @@
 """Applying: the only mutator, and it works on a copy."""
 
 import copy
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,11 +11,11 @@ from pipeline.graph.groups import Survey, survey
 from pipeline.graph.labels import Labelled
 from pipeline.graph.operators import rule_for
 from pipeline.graph.operators.entry import Labels, Rewrite
-from pipeline.graph.shapes import Shape, Shapes, double_batch, observe
+from pipeline.graph.shapes import double_batch
 from pipeline.graph.trace import Graph
 from pipeline.prune.choice import Choice
 from pipeline.prune.plans import PrunePlan, check_fits
-from targets.errors import EdgesmithError
+from pipeline.prune.prediction import check_shapes, renew_metadata
 
 
 def apply(graph: Graph, plan: PrunePlan) -> Graph:
@@ -33,9 +32,8 @@ def apply(graph: Graph, plan: PrunePlan) -> Graph:
     _cut_parameters(module, found.labelled, choice)
     module.graph.lint()
     module.recompile()
-    inputs = double_batch(graph.inputs, graph.dynamic_batch)
-    _check_shapes(observe(module, inputs), found.labelled, choice)
-    _renew_metadata(module, found.labelled, choice)
+    check_shapes(module, double_batch(graph.inputs, graph.dynamic_batch), found.labelled, choice)
+    renew_metadata(module, found.labelled, choice)
     return Graph(module, graph.inputs, graph.dynamic_batch, graph.static_reason)
 
 
@@ -75,54 +73,3 @@ def select(tensor: torch.Tensor, labels: Labels, choice: Choice) -> torch.Tensor
         if not alive.all():
             tensor = tensor.index_select(dimension, torch.from_numpy(np.flatnonzero(alive)))
     return tensor
-
-
-# ------------------------------------------------------------------ proof and metadata
-def _predicted(labelled: Labelled, choice: Choice) -> Iterator[tuple[str, int | None, Shape]]:
-    """Per node that gives tensors: its name, the tensor's index if it gives several, its shape."""
-    shapes = labelled.known.shapes
-    for name, result in labelled.known.labels.items():
-        if isinstance(result, tuple):
-            parts = zip(result, shapes.several[name], strict=True)
-            for index, (labels, shape) in enumerate(parts):
-                yield name, index, choice.shape(labels, shape or ())
-        else:
-            yield name, None, choice.shape(result, shapes.tensor[name])
-
-
-def _check_shapes(found: Shapes, labelled: Labelled, choice: Choice) -> None:
-    for name, index, expected in _predicted(labelled, choice):
-        several = found.several.get(name)
-        shape = found.tensor.get(name) if index is None else several and several[index]
-        if (shape or ()) != expected:
-            raise EdgesmithError(
-                f"pruning was rolled back: node '{name}' has shape {list(shape or ())} where its "
-                f"labels predict {list(expected)}; please report this with the model's code"
-            )
-
-
-def _renew_metadata(module: fx.GraphModule, labelled: Labelled, choice: Choice) -> None:
-    """Quantizers and exporters read each node's fake tensor: give it the kept sizes."""
-    nodes = {node.name: node for node in module.graph.nodes}
-    for name, index, expected in _predicted(labelled, choice):
-        value = nodes[name].meta.get("val")
-        if index is None:
-            nodes[name].meta["val"] = _resized(value, labelled.known.shapes.tensor[name], expected)
-        elif isinstance(value, (tuple, list)):
-            old = labelled.known.shapes.several[name][index] or ()
-            parts = list(value)
-            parts[index] = _resized(parts[index], old, expected)
-            nodes[name].meta["val"] = tuple(parts)
-
-
-def _resized(value: object, old: Shape, new: Shape) -> object:
-    """A fake tensor of the new shape; a symbolic size scales with its number."""
-    mode = getattr(value, "fake_mode", None)
-    if mode is None or not isinstance(value, torch.Tensor) or old == new:
-        return value
-    sizes = [
-        size if before == after else after if isinstance(size, int) else size * after // before
-        for size, before, after in zip(value.shape, old, new, strict=True)
-    ]
-    with mode:
-        return torch.empty(sizes, dtype=value.dtype, device=value.device)

@@ -16,7 +16,7 @@ from pipeline.prune.reference import differences
 TOLERANCE = 1e-9
 
 
-def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
+def _randomise(module: nn.Module, seed: int = 0) -> nn.Module:
     """Float64, with no parameter or statistic at a value that hides a mistake (0 or 1)."""
     generator = torch.Generator().manual_seed(seed)
     module = module.double().eval()
@@ -29,7 +29,7 @@ def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
     return module
 
 
-def random_plan(planned: PrunePlan, seed: int) -> PrunePlan:
+def _random_plan(planned: PrunePlan, seed: int) -> PrunePlan:
     """The same groups with random channels removed, at least one kept."""
     generator = np.random.default_rng(seed)
     groups = []
@@ -52,6 +52,18 @@ def assert_equal(graph: Graph, chosen: PrunePlan, inputs: tuple[torch.Tensor, ..
     return small
 
 
+@pytest.fixture(scope="session")
+def randomise() -> Callable[..., nn.Module]:
+    """Gives a module random parameters and statistics that hide nothing."""
+    return _randomise
+
+
+@pytest.fixture(scope="session")
+def random_plan() -> Callable[[PrunePlan, int], PrunePlan]:
+    """Removes random channels in place of those that a plan removes."""
+    return _random_plan
+
+
 @pytest.fixture
 def prove() -> Callable[..., PrunePlan]:
     """Prune a module by half and at random; every node must equal the reference.
@@ -61,11 +73,11 @@ def prove() -> Callable[..., PrunePlan]:
 
     def run(module: nn.Module, *inputs: torch.Tensor, ratio: float = 0.5) -> PrunePlan:
         inputs = tuple(one.double() if one.is_floating_point() else one for one in inputs)
-        graph = trace(randomise(module), inputs)
+        graph = trace(_randomise(module), inputs)
         half = plan(graph, ratio=ratio)
         assert_equal(graph, half, inputs)
         for seed in range(2):
-            assert_equal(graph, random_plan(half, seed), inputs)
+            assert_equal(graph, _random_plan(half, seed), inputs)
         return half
 
     return run

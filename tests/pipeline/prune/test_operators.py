@@ -61,7 +61,7 @@ def spread(x: Tensor) -> Tensor:
 
 FREE: dict[str, tuple[Function, int]] = {
     "relu": (F.relu, 16),
-    "relu in place": (lambda x: F.relu_(x), 16),
+    "relu in place": (F.relu_, 16),
     "hardswish": (F.hardswish, 16),
     "relu6": (F.relu6, 16),
     "leaky relu": (F.leaky_relu, 16),

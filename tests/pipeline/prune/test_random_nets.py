@@ -1,0 +1,165 @@
+"""Property: whatever net is built of these layers, pruned and reference agree at every node.
+
+A second oracle knows nothing of labels beyond the plan: the original graph with the removed slices
+of its *parameters* set to zero. It is exact for nets whose only norms are batch norms.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from pipeline.graph import Graph, trace
+from pipeline.prune import PrunePlan, apply, plan
+from pipeline.prune.reference import differences
+
+TOLERANCE = 1e-9  # see conftest.py
+Randomise = Callable[[nn.Module, int], nn.Module]
+RandomPlan = Callable[[PrunePlan, int], PrunePlan]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step of a random net: its kind, its width, and which activation follows."""
+
+    kind: str
+    width: int
+    activation: int
+
+
+class Step(nn.Module):
+    """A layer with its norm and activation; gives as many channels as `out` says."""
+
+    def __init__(self, layer: Layer, into: int, norm: bool) -> None:
+        super().__init__()
+        self.kind, width, self.out = layer.kind, layer.width, layer.width
+        self.activation = (F.relu, F.silu, torch.tanh, F.hardswish)[layer.activation]
+        conv = partial(nn.Conv2d, into, kernel_size=3, padding=1)
+        match layer.kind:
+            case "convolution":
+                self.body = conv(width)
+            case "residual":
+                self.body, self.out = conv(into), into
+            case "bottleneck":
+                self.body = nn.Sequential(conv(width), nn.BatchNorm2d(width), nn.ReLU(True))
+                self.body.append(nn.Conv2d(width, into, 1))
+                self.out = into
+            case "depthwise":
+                self.body, self.out = conv(into, groups=into), into
+            case "multiplied":
+                self.body, self.out = conv(2 * into, groups=into), 2 * into
+            case "dense":
+                self.body, self.out = conv(width), into + width
+            case "padded":
+                self.body, self.out = conv(into + 6), into + 6
+            case "gated":
+                self.body, self.out = conv(2 * width), width
+            case "grouped":
+                out = 3 * width if into % 3 == 0 else width
+                self.body, self.out = conv(out, groups=3 if into % 3 == 0 else 1), out
+            case "transposed":
+                self.body = nn.ConvTranspose2d(into, width, 3, 1, 1)
+            case "scaled":
+                self.body, self.out = nn.Linear(into, into), into
+        self.norm = nn.BatchNorm2d(self.out) if norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.norm(self._combine(x)))
+
+    def _combine(self, x: Tensor) -> Tensor:
+        match self.kind:
+            case "residual" | "bottleneck":
+                return x + self.body(x)
+            case "dense":
+                return torch.cat([x, self.body(x)], 1)
+            case "padded":
+                return F.pad(x, (0, 0, 0, 0, 2, 4)) + self.body(x)
+            case "gated":
+                a, b = self.body(x).chunk(2, 1)
+                return a * b.sigmoid()
+            case "scaled":
+                return x * self.body(x.mean((2, 3)))[:, :, None, None]
+            case _:
+                return self.body(x)
+
+
+class Net(nn.Module):
+    """A stem, random layers, and a head that either pools or flattens."""
+
+    def __init__(self, layers: list[Layer], flatten: bool, norm: bool) -> None:
+        super().__init__()
+        self.stem, width = nn.Conv2d(2, 8, 3, padding=1), 8
+        self.steps = nn.ModuleList()
+        for layer in layers:
+            self.steps.append(Step(layer, width, norm))
+            width = self.steps[-1].out
+        self.flatten = flatten
+        self.head = nn.Linear(width * (16 if flatten else 1), 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).relu()
+        for step in self.steps:
+            x = step(x)
+        return self.head(x.flatten(1) if self.flatten else x.mean((2, 3)))
+
+
+KINDS = (
+    *("convolution", "residual", "bottleneck", "depthwise", "multiplied", "dense"),
+    *("padded", "gated", "grouped", "transposed", "scaled"),
+)
+layers = st.lists(
+    st.builds(Layer, st.sampled_from(KINDS), st.integers(5, 12), st.integers(0, 3)),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(layers=layers, flatten=st.booleans(), norm=st.booleans(), seed=st.integers(0, 10_000))
+def test_every_node_of_a_random_net_equals_the_reference(
+    randomise: Randomise,
+    random_plan: RandomPlan,
+    layers: list[Layer],
+    flatten: bool,
+    norm: bool,
+    seed: int,
+) -> None:
+    module = randomise(Net(layers, flatten, norm), seed)
+    graph = trace(module, (torch.zeros(1, 2, 4, 4).double(),))
+    chosen = random_plan(plan(graph, ratio=0.5), seed)
+    small = apply(graph, chosen)
+    inputs = (torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(seed)).double(),)
+    found = differences(graph, chosen, small, inputs)
+    worst = max(found, key=lambda name: found[name])
+    assert found[worst] <= TOLERANCE, f"{worst} differs by {found[worst]}"
+    assert any(group.removed for group in plan(graph, ratio=0.5).groups)
+    assert_equals_zeroed(graph, chosen, small, inputs)
+
+
+def assert_equals_zeroed(
+    graph: Graph, chosen: PrunePlan, small: Graph, inputs: tuple[Tensor, ...]
+) -> None:
+    """Zero scale and shift make a batch norm's channel 0, and every activation here keeps it 0;
+    a channel that is 0 everywhere contributes nothing to what reads it."""
+    zeroed = zero_parameters(graph, chosen, small)
+    expected, found = zeroed(*inputs), small.module(*inputs)
+    assert (found - expected).abs().max() <= TOLERANCE * expected.abs().max()
+
+
+def zero_parameters(graph: Graph, chosen: PrunePlan, small: Graph) -> torch.fx.GraphModule:
+    """The original module with every removed slice of its parameters set to zero.
+
+    Which slices they are is read off the values: the pruned parameter holds what is left.
+    """
+    module = copy.deepcopy(graph.module)
+    kept = dict(small.module.named_parameters())
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            alive = torch.isin(parameter, kept[name])
+            parameter[~alive] = 0
+    return module
