@@ -15,7 +15,7 @@ from torch.nn import functional
 WEIGHTS = Path(__file__).with_name("digits.safetensors")
 VALIDATION_PER_CLASS = 75
 CALIBRATION_PER_CLASS = 20
-BATCH = 64
+BATCH = 32
 MEAN, DEVIATION = 0.306, 0.324  # of the training images, whose pixels lie between 0 and 1
 LARGEST_SHIFT = 3  # pixels of the enlarged image, so less than one of the original 8×8
 

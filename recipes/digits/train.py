@@ -12,10 +12,11 @@ import time
 import torch
 from model import DigitsNet
 from safetensors.torch import save_file
-from task import BATCH, WEIGHTS, batches, loss, shifted, splits
+from task import WEIGHTS, batches, loss, shifted, splits
 from torch import nn
 
 EPOCHS = 30
+BATCH = 64
 LEARNING_RATE = 2e-3
 THREADS = 2
 
