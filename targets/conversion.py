@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,9 +26,13 @@ Activations = Literal["int8", "uint8"]
 KEPT_METADATA = ("val", "tensor_meta")
 MESSAGE_LENGTH = 300
 OPERATOR = re.compile(
-    r"(?:torch\.ops\.)?(?:aten|prims|quantized_decomposed|torchao)(?:\.|::)\w+(?:\.\w+)*"
+    r"(?:torch\.ops\.)?((?:aten|prims|quantized_decomposed|torchao)(?:\.|::)\w+(?:\.\w+)*)"
+    r"|loc\(\"(\w+)"
 )
-NOISE = re.compile(r"^\s*(File \"|Traceback|While executing|Original traceback|\^|#|%|<class)")
+NOISE = re.compile(
+    r"^\s*(File \"|Traceback|While executing|Original traceback|\^|#|%|<class|None$|Use tlparse"
+    r"|Check '|FrontEnd API failed|Summary:$)"
+)
 
 
 def specialise(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> ExportedProgram:
@@ -63,9 +68,10 @@ def refusal(runtime: str, error: BaseException) -> ConversionError:
     said = "\n".join(str(cause) for cause in _causes(error))
     named = OPERATOR.search(said)
     lines = [line.strip() for line in said.splitlines() if line.strip() and not NOISE.match(line)]
-    message = " ".join(lines)[:MESSAGE_LENGTH] or type(error).__name__
-    operator = f" at operator {named.group()}" if named else ""
-    return ConversionError(f"{runtime} can't take the model{operator}: {message}")
+    message = textwrap.shorten(" ".join(lines), MESSAGE_LENGTH, placeholder=" ...")
+    operator = f" at operator {named.group(1) or named.group(2)}" if named else ""
+    said = message or type(error).__name__
+    return ConversionError(f"{runtime} can't take the model{operator}: {said}")
 
 
 def _causes(error: BaseException) -> list[BaseException]:

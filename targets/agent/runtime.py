@@ -1,8 +1,6 @@
 """The one runtime that a request names, and what every runtime's session module offers."""
 
 import importlib
-import sys
-from types import ModuleType
 from typing import List, Protocol, Sequence, Tuple, cast
 
 import numpy as np
@@ -56,6 +54,4 @@ def runtime_named(name: str) -> Runtime:
     """Imports the runtime. Raises UsageError for an unknown one, ImportError for a missing one."""
     if name not in RUNTIMES:
         raise UsageError(f"no runtime is called '{name}'; known: {', '.join(RUNTIMES)}")
-    # On import openvino reports to a server, unless its telemetry package is not to be had.
-    sys.modules.setdefault("openvino_telemetry", cast(ModuleType, None))
     return cast(Runtime, importlib.import_module(f"targets.{name}.session"))

@@ -1,17 +1,16 @@
 """Exports a graph to OpenVINO's IR. Desk side: imports torch."""
 
 import re
-import sys
 import tempfile
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from targets.conversion import Activations, Precision, converting, publish, specialise
 from targets.errors import ConversionError
+from targets.openvino.telemetry import declined
 
 if TYPE_CHECKING:
     import openvino
@@ -47,18 +46,9 @@ def export(
     return path
 
 
-def _decline_telemetry() -> None:
-    """Keeps the openvino package from loading its telemetry.
-
-    On import it reports to a server unless its user has opted out; without the telemetry package
-    it takes a stub.
-    """
-    sys.modules.setdefault("openvino_telemetry", cast("ModuleType", None))
-
-
 def _convert(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> "openvino.Model":
-    _decline_telemetry()
-    import openvino
+    with declined():
+        import openvino
 
     shapes = [list(tensor.shape) for tensor in inputs]
     model = openvino.convert_model(specialise(module, inputs), input=shapes)

@@ -6,11 +6,14 @@ Travels to devices: numpy and the runtime only, Python 3.9 syntax.
 from typing import Dict, List, Sequence, Tuple, Union
 
 import numpy as np
-import openvino as ov
 
 from targets.artifact import TensorSpec, decode_all, encode_all
 from targets.errors import ArtifactError
 from targets.measurement import ExecutedOp
+from targets.openvino.telemetry import declined
+
+with declined():
+    import openvino as ov
 
 PRECISION = "float32 (INFERENCE_PRECISION_HINT=f32; quantized operators stay 8 bit)"
 UNSUPPORTED = (
