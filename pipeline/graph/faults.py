@@ -24,6 +24,10 @@ class Reason:
     place: str | None = None
     depends_on_data: bool = False
 
+    def summary(self) -> str:
+        """The reason in a line, as a report gives it."""
+        return f"{self.text} ({self.place})" if self.place else self.text
+
     def error(self) -> TaskError:
         """The error that the user sees."""
         at = f" at {self.place}" if self.place else ""

@@ -1,6 +1,7 @@
 """From a module to the one language of this project: the exported graph (pre-dispatch ATen)."""
 
 import copy
+import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,13 +9,14 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import fx
+from torch.utils._pytree import tree_leaves
 
 from pipeline.graph.autocast import inline_wrappers
 from pipeline.graph.faults import explain, refuse_data_dependence
 from pipeline.graph.shapes import double_batch
 from targets.errors import TaskError
 
-_Shapes = tuple[dict[int, object], ...]
+_ALONE = "the model computes something else for its example inputs than for a larger batch"
 
 
 @dataclass(frozen=True)
@@ -43,27 +45,48 @@ def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Graph:
     """
     module = module.eval()
     try:
-        return Graph(_export(module, inputs, dynamic=True), inputs, dynamic_batch=True)
+        exported = _export(module, inputs, dynamic=True)
+        static_reason = None if _agree(module, exported, inputs) else _ALONE
     except TaskError:
         raise
     except Exception as fault:  # whatever the user's forward or the exporter raises
         reason = explain(fault)
         if reason.depends_on_data:
             raise reason.error() from fault
+        static_reason = reason.summary()
+    if static_reason is None:
+        return Graph(exported, inputs, dynamic_batch=True)
+    return Graph(_export_static(module, inputs), inputs, False, static_reason)
+
+
+def _export_static(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> fx.GraphModule:
     try:
-        exported = _export(module, inputs, dynamic=False)
+        return _export(module, inputs, dynamic=False)
     except TaskError:
         raise
     except Exception as fault:
         raise explain(fault).error() from fault
-    return Graph(exported, inputs, dynamic_batch=False, static_reason=reason.text)
+
+
+def _agree(
+    module: torch.nn.Module, exported: fx.GraphModule, inputs: tuple[torch.Tensor, ...]
+) -> bool:
+    """Whether a graph traced with another batch computes what the module does for these inputs."""
+    with torch.no_grad():
+        expected = tree_leaves(module(*[tensor.clone() for tensor in inputs]))
+        found = tree_leaves(exported(*[tensor.clone() for tensor in inputs]))
+    return all(
+        a.shape == b.shape and torch.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True)
+        for a, b in zip(expected, found, strict=True)
+        if isinstance(a, torch.Tensor)
+    )
 
 
 def _export(
     module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], *, dynamic: bool
 ) -> fx.GraphModule:
     inputs = double_batch(inputs, dynamic)
-    shapes = _batch_dimensions(inputs) if dynamic else None
+    shapes = _batch_dimensions(module, inputs) if dynamic else None
     with _quiet():
         program = torch.export.export(module, inputs, dynamic_shapes=shapes)
     # The guards would be a submodule that exporters and quantizers don't know.
@@ -84,8 +107,16 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _batch_dimensions(inputs: tuple[torch.Tensor, ...]) -> _Shapes:
-    """Dimension 0 of every input that shares the first one's size there."""
+def _batch_dimensions(
+    module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]
+) -> tuple[object, ...]:
+    """Dimension 0 of every input that shares the first one's size there, in the structure of the
+    forward's signature: those that `*inputs` takes are one tuple."""
     batch = inputs[0].shape[0]
     moving = torch.export.Dim.DYNAMIC
-    return tuple({0: moving} if t.dim() and t.shape[0] == batch else {} for t in inputs)
+    shapes = [{0: moving} if t.dim() and t.shape[0] == batch else {} for t in inputs]
+    kinds = [found.kind for found in inspect.signature(module.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        named = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+        return (*shapes[:named], tuple(shapes[named:]))
+    return tuple(shapes)

@@ -47,7 +47,7 @@ POINTWISE = Operator(broadcast)
 _UNTAGGED = (
     "hardswish hardswish_ hardtanh hardtanh_ leaky_relu_ __and__ __or__ dropout dropout_ "
     "feature_dropout feature_dropout_ alpha_dropout native_dropout contiguous clone to _to_copy "
-    "type_as float alias detach detach_ lift_fresh_copy copy_ masked_fill masked_fill_ fill_ "
+    "type_as alias detach detach_ lift_fresh_copy copy_ masked_fill masked_fill_ fill_ "
     "zero_ zeros_like ones_like full_like empty_like rand_like where addcmul bitwise_not clamp "
     "clamp_min clamp_max pow rsub"
 )

@@ -84,7 +84,7 @@ RULES = {
     **_named("max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d", 2),
     **_named("max_pool2d_with_indices upsample_nearest2d upsample_bilinear2d", 2),
     **_named("upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa", 2),
-    **_named("upsample_nearest_exact2d _upsample_nearest_exact2d", 2),
+    **_named("_upsample_nearest_exact2d", 2),
     **_named("max_pool3d avg_pool3d adaptive_avg_pool3d adaptive_max_pool3d", 3),
     **_named("upsample_nearest3d upsample_trilinear3d", 3),
     "pixel_shuffle": Operator(_pixel_shuffle),
