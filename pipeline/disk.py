@@ -51,6 +51,17 @@ def _says_full(error: BaseException) -> bool:
     return any(words in str(error).lower() for words in _FULL)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it; EnvironmentFault where that can't be."""
+    try:
+        with environment_faults(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{folder}: can't be made: {error.strerror}; choose another folder"
+        ) from error
+
+
 def atomic_write(path: Path, content: bytes | str) -> None:
     """Writes a file so that at any moment either the old one is there or the new one.
 

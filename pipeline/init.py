@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.disk import atomic_write, environment_faults
+from pipeline.disk import atomic_write, environment_faults, make_folder
 from targets.errors import FolderInUse
 
 TEMPLATE = Path(__file__).with_name("template")
@@ -25,7 +25,7 @@ def init(folder: Path) -> tuple[Path, ...]:
                 f"{folder}: not empty, it holds {held[0]}; nothing was written; "
                 "choose a new or empty folder"
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for name in FILES:
             atomic_write(folder / name, (TEMPLATE / name).read_bytes())
     return tuple(folder / name for name in FILES)

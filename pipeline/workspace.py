@@ -17,7 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import tools
-from pipeline.disk import TEMPORARY, atomic_write, environment_faults, synchronise, synchronise_tree
+from pipeline.disk import (
+    TEMPORARY,
+    atomic_write,
+    environment_faults,
+    make_folder,
+    synchronise,
+    synchronise_tree,
+)
 from targets.errors import EdgesmithError, FolderInUse
 
 __all__ = ["Workspace", "atomic_write"]
@@ -57,8 +64,7 @@ class Workspace:
             EnvironmentFault: the folder can't be made or written.
         """
         _refuse_foreign(folder)
-        with environment_faults(folder):
-            (folder / "steps").mkdir(parents=True, exist_ok=True)
+        make_folder(folder / "steps")
         with _locked(folder):
             _claim(folder, recipe)
             with environment_faults(folder):

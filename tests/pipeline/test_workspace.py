@@ -211,6 +211,15 @@ def test_no_permission_is_the_environments_fault(tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("place", ["file/run", "/proc/run"])
+def test_a_place_where_no_folder_can_be_is_the_environments_fault(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / place
+    refused = "steps: can't be made: .*; choose another folder"
+    with pytest.raises(EnvironmentFault, match=refused), Workspace.open(folder, "digits"):
+        pass
+
+
 def test_written_files_are_readable_by_others(tmp_path):
     atomic_write(tmp_path / "file", "x")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
