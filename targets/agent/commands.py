@@ -1,5 +1,6 @@
 """The agent's commands: each takes a request and gives a JSON-able answer."""
 
+import resource
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Callable, Dict, List, Mapping
@@ -54,8 +55,11 @@ def latency(request: Request) -> Answer:
     session = _ready(runtime, request)
     load_ns = time.perf_counter_ns() - start
     raw = random_inputs(session.inputs, request.seed)
+    preempted = _preemptions()
     times = time_session(session.invoke, raw, request.rule)
-    return {**times, "load_ns": load_ns, "conditions": _conditions(runtime, session, request)}
+    told = _conditions(runtime, session, request)
+    told["preemptions"] = str(_preemptions() - preempted)
+    return {**times, "load_ns": load_ns, "conditions": told}
 
 
 def memory(request: Request) -> Answer:
@@ -96,6 +100,11 @@ def _ready(runtime: Runtime, request: Request) -> Session:
     session = runtime.Session(request.model, request.threads)
     session.prepare()
     return session
+
+
+def _preemptions() -> int:
+    """How often this process had to give its core to another: how busy the machine is."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def _conditions(runtime: Runtime, session: Session, request: Request) -> Dict[str, str]:

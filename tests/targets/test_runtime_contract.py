@@ -19,7 +19,7 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "Convolution", "QLinearConv", "C
 SHAPE = (1, 3, 16, 16)
 CONDITIONS = {
     *("cpu", "arch", "kernel", "python", "affinity", "governor", "temperature", "load_average"),
-    *("runtime", "threads", "precision", "batch"),
+    *("runtime", "threads", "precision", "batch", "preemptions"),
 }
 
 
