@@ -29,9 +29,13 @@ class _Place:
 
 
 def gather(labelled: Labelled) -> list[Class]:
-    """The classes of all atoms that a parameter holds, in the order of their first use."""
+    """The classes of all atoms that a trained parameter holds, in the order of their first use."""
     places = _places(labelled)
-    return _named(_classes(labelled, places), places, labelled)
+    trained = [parameter.trained for parameter in in_order(labelled)]
+    plannable = {
+        atom: found for atom, found in places.items() if any(trained[p.rank] for p in found)
+    }
+    return _named(_classes(labelled, plannable), plannable, labelled)
 
 
 def _places(labelled: Labelled) -> dict[int, list[_Place]]:

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import fx
 
-from pipeline.graph.attributes import attribute
 from pipeline.graph.census import Axes, Census, Product
 from pipeline.graph.classes import distinct
 from pipeline.graph.labels import Labelled
@@ -26,7 +25,7 @@ def take_census(
     weights = [
         counter.product(list(zip(parameter.labels, parameter.shape, strict=True)))
         for parameter in labelled.parameters
-        if isinstance(attribute(module, parameter.names[0]), torch.nn.Parameter)
+        if parameter.trained
     ]
     constant = np.array(counter.axes.constant, dtype=np.int64)
     rows, channels = counter.axes.rows(), len(counter.channel)

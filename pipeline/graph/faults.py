@@ -1,6 +1,7 @@
 """Why a model can't be exported, in the words of its own code."""
 
 import re
+import sysconfig
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch.fx.experimental import symbolic_shapes
 from targets.errors import TaskError
 
 _NOT_THE_USERS = (Path(torch.__file__).parent, Path(__file__).parent)
+_STANDARD = Path(sysconfig.get_path("stdlib"))
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)[^\n]*\n\s*(?P<code>[^\n]*)')
 
 
@@ -79,7 +81,10 @@ def _method(called: object) -> str | None:
 def _is_users(file: str) -> bool:
     if file.startswith("<"):
         return False
-    return not any(Path(file).is_relative_to(folder) for folder in _NOT_THE_USERS)
+    path = Path(file)
+    if path.is_relative_to(_STANDARD) and "site-packages" not in path.parts:
+        return False
+    return not any(path.is_relative_to(folder) for folder in _NOT_THE_USERS)
 
 
 def _place(file: str, line: object, code: str) -> str:

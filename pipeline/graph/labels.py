@@ -32,11 +32,13 @@ _FAULTS = (
 
 @dataclass(frozen=True)
 class Parameter:
-    """A stored tensor: all the names it has, in state-dict order, and a label per dimension."""
+    """A stored tensor: all the names it has, in state-dict order, and a label per dimension.
+    `trained` tells a parameter from a buffer."""
 
     names: tuple[str, ...]
     shape: Shape
     labels: Labels
+    trained: bool
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def propagate(module: fx.GraphModule, inputs: tuple[torch.Tensor, ...]) -> Label
     """Label a graph for inputs of these shapes (a dynamic batch of at least 2)."""
     shapes = observe(module, inputs)
     store = _Store(module)
-    known = Known(store.terms, shapes, {})
+    known = Known(module, store.terms, shapes, {})
     for node in module.graph.nodes:
         result = _label(node, known, store)
         if result is not None:
@@ -181,7 +183,12 @@ class _Store:
     def parameters(self) -> tuple[Parameter, ...]:
         """All stored tensors that the graph names."""
         return tuple(
-            Parameter(tuple(names), self._shapes[key], self._labels[key])
+            Parameter(
+                tuple(names),
+                self._shapes[key],
+                self._labels[key],
+                isinstance(attribute(self.module, names[0]), torch.nn.Parameter),
+            )
             for key, names in self._names.items()
         )
 

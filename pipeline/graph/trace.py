@@ -3,6 +3,7 @@
 import copy
 import inspect
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -98,11 +99,16 @@ def _export(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter logs whole graphs before it raises; the error says it in one line."""
+    """The exporter logs whole graphs before it raises; the error says it in one line. And it warns
+    of its own recurrent layers, which hold their weights in a list too."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", r"The tensor attributes? .*_flat_weights", UserWarning
+            )
+            yield
     finally:
         logging.disable(before)
 

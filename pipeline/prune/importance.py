@@ -55,9 +55,10 @@ def _magnitudes(graph: Graph, survey: Survey) -> dict[int, float]:
     terms = survey.labelled.terms
     scores = {atom: 0.0 for atoms in survey.members for atom in atoms}
     for parameter in survey.labelled.parameters:
-        tensor = attribute(graph.module, parameter.names[0])
-        if not isinstance(tensor, torch.nn.Parameter) or tensor.dim() < 2:
+        if not parameter.trained or len(parameter.shape) < 2:
             continue
+        tensor = attribute(graph.module, parameter.names[0])
+        assert isinstance(tensor, torch.Tensor)
         weight: Floats = np.abs(tensor.detach().to("cpu", torch.float64).numpy())
         for dimension, label in enumerate(parameter.labels):
             if label is None:

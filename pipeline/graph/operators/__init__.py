@@ -7,26 +7,32 @@ rule) in the file of its kind and put one entry into that file's RULES.
 import torch
 
 from pipeline.graph.operators import (
+    attention,
     contraction,
     convolution,
     creation,
+    lookup,
     movement,
     norms,
     parts,
     pointwise,
+    recurrent,
     reductions,
     spatial,
 )
 from pipeline.graph.operators.entry import Operator, Rules
 
 _KINDS = (
+    attention,
     contraction,
     convolution,
     creation,
+    lookup,
     movement,
     norms,
     parts,
     pointwise,
+    recurrent,
     reductions,
     spatial,
 )

@@ -38,6 +38,7 @@ class Value:
 class Known:
     """What is known of a graph so far: its terms, its shapes, and the labels of nodes by name."""
 
+    module: fx.GraphModule
     terms: Terms
     shapes: Shapes
     labels: dict[str, Result]
@@ -50,6 +51,7 @@ class Call:
         """Bind the node's arguments to the names in the operator's schema."""
         self.node = node
         self.known = known
+        self.module = known.module
         self.terms = known.terms
         self.operator = operator_name(node)
         self.arguments = bind(node)
@@ -171,6 +173,19 @@ class Rewrite(Call):
     def kept_blocks(self, label: Label, size: int, blocks: int) -> int:
         """How many of a dimension's equal blocks keep anything."""
         return int(self.alive(label, size).reshape(blocks, -1).any(axis=1).sum())
+
+    def store(self, tensor: torch.Tensor, like: fx.Node) -> fx.Node:
+        """A node that gives a new buffer of the module, of this node's own, in place of `like`."""
+        name = f"{self.node.name}_kept"
+        while hasattr(self.module, name):
+            name += "_again"
+        self.module.register_buffer(name, tensor)
+        with self.module.graph.inserting_before(self.node):
+            made = self.module.graph.get_attr(name)
+        mode = getattr(like.meta.get("val"), "fake_mode", None)
+        if mode is not None:
+            made.meta["val"] = mode.from_tensor(tensor)
+        return made
 
     def set(self, name: str, value: object) -> None:
         """Give one argument another value."""
