@@ -44,12 +44,14 @@ class DeviceProfile(BaseModel):
     def _resolved(cls, arch: str) -> str:
         return platform.machine() if arch == "host" else arch
 
-    def activations_for(self, runtime: Runtime) -> Activations:
+    def activations_for(self, runtime: str) -> Activations:
         """The 8-bit type of activations: uint8 for ONNX Runtime on x86, whose int8 is slower."""
-        default: Activations = "uint8" if self._prefers_unsigned(runtime) else "int8"
-        return self.activations.get(runtime, default)
+        for name, stated in self.activations.items():
+            if name == runtime:
+                return stated
+        return "uint8" if self._prefers_unsigned(runtime) else "int8"
 
-    def _prefers_unsigned(self, runtime: Runtime) -> bool:
+    def _prefers_unsigned(self, runtime: str) -> bool:
         return runtime == "onnxruntime" and self.arch in _X86
 
 
