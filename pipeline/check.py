@@ -1,4 +1,4 @@
-"""`edgesmith measure` and `edgesmith check`: any model file, on a device, with or without limits."""
+"""`edgesmith measure` and `edgesmith check`: any model file on a device, with or without limits."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -49,7 +49,7 @@ def check(
         target, description = _described(model, device, console)
         console.step(f"measuring {model.name} on {device} with {target.runtime}")
         rule, artifact = TimingRule(), description.artifact
-        trial = judge_alone(target, artifact, judged_by, rule, console.progress)
+        trial = judge_alone(target, artifact, judged_by, rule=rule, progress=console.progress)
     document = _document(model, device, description, trial.candidate)
     _print(document, trial.verdict, as_json)
     return VERDICT_CODES.get(trial.verdict.status, UNDECIDED)

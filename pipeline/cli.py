@@ -4,6 +4,8 @@ Exit codes: 0 met · 1 internal error · 2 usage or input · 3 budget missed · 
 5 device unreachable · 6 conversion · 7 environment · 130 interrupted.
 """
 
+import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -191,4 +193,6 @@ def devices_show(name: str, as_json: Json = False) -> None:
 
 def main() -> None:
     """The entry point of the `edgesmith` command."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # the libraries' deprecations are not the user's to cure
     app()

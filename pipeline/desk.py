@@ -9,7 +9,7 @@ from pipeline.graph import Graph, trace
 from pipeline.recipe import LoadedRecipe, Prune, Quantize, Recover, Step
 from pipeline.task import Task
 from pipeline.workspace import Workspace
-from targets.device import DeviceProfile, Runtime
+from targets.device import DeviceProfile
 from targets.measurement import TimingRule
 from targets.target import Target
 
@@ -21,7 +21,7 @@ class Desk:
     loaded: LoadedRecipe
     task: Task
     device: DeviceProfile
-    targets: Mapping[Runtime, Target]
+    targets: Mapping[str, Target]
     workspace: Workspace
     console: Console
     rule: TimingRule

@@ -59,7 +59,8 @@ def desk_for(order: Order, console: Console) -> Iterator[Desk]:
     """The desk of an order: recipe and task checked, the run folder locked."""
     loaded = order.loaded()
     profile = devices.load(loaded.recipe.device)
-    chosen = {runtime: targets.find(profile, runtime) for runtime in loaded.recipe.runtimes}
+    names: tuple[str, ...] = loaded.recipe.runtimes
+    chosen = {name: targets.find(profile, name) for name in names}
     console.step(f"{loaded.name}: checking the task")
     task = load_for(loaded)
     with Workspace.open(order.out or RUNS / loaded.name, loaded.name) as workspace:

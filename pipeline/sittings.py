@@ -39,7 +39,7 @@ def short_trial(desk: Desk, dense: Mapping[str, Seen], exported: Exported) -> tu
         The largest bound / budget over runtimes and limits on cost, and the limit behind it.
     """
     made = {}
-    for runtime in exported.files.keys() & dense.keys():
+    for runtime in (name for name in exported.files if name in dense):
         artifact = describe(desk, runtime, exported.files[runtime]).artifact
         made[runtime] = _conduct(desk, "short-trial", dense[runtime].artifact, artifact, {}, SHORT)
     return cost_excess(made)
@@ -82,8 +82,9 @@ def _conduct(
 
     def work(folder: Path) -> None:
         target = desk.targets[runtime]
-        progress = desk.console.progress
-        made = trials.conduct(target, dense, candidate, budget, facts, rule, progress)
+        made = trials.conduct(
+            target, dense, candidate, budget, facts, rule=rule, progress=desk.console.progress
+        )
         atomic_write(folder / "trial.json", json.dumps(trial_to_json(made)) + "\n")
 
     inputs = {
