@@ -69,14 +69,8 @@ def _budget(limits: tuple[str, ...], file: Path | None) -> Budget:
             "check needs a limit to judge by: --limit latency_ms.p95=8 or --budget FILE; "
             "`edgesmith measure` measures without judging"
         )
-    sections = read_budget(file).model_dump(exclude_none=True) if file else {}
-    for text in limits:
-        name, limit = limit_from_text(text)
-        section, _, key = name.rpartition(".")
-        if section == "metric":
-            raise UsageError(f"limit '{name}' needs a task to score by; `edgesmith run` judges it")
-        (sections.setdefault(section, {}) if section else sections)[key or name] = limit
-    return Budget.model_validate(sections)
+    stated = dict(limit_from_text(text) for text in limits)
+    return (read_budget(file) if file else Budget()).with_limits(stated)
 
 
 def _document(
