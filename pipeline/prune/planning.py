@@ -15,13 +15,14 @@ from targets.errors import UsageError
 NARROW = 4  # axes this narrow are structure, not width: kernels' multipliers, heads, gates
 FEWEST = 2  # a norm over a single kept channel would give its bias alone
 _STEPS = 40  # of bisection: far finer than one channel of the widest group
+Removed = tuple[tuple[int, ...], ...]  # per group, the channels that go
 
 
 @dataclass(frozen=True)
 class Decision:
     """Per group, the channels that go, and the reason where none may."""
 
-    removed: tuple[tuple[int, ...], ...]
+    removed: Removed
     reasons: tuple[str | None, ...]
 
 
@@ -77,17 +78,22 @@ def decide(evidence: Evidence, settings: Settings) -> Decision:
     reasons = _declined(evidence)
     order = [_ascending(group) for group in evidence.groups]
 
-    def choose(ratio: float) -> tuple[tuple[int, ...], ...]:
+    def choose(ratio: float) -> Removed:
         return tuple(
             () if reason else _least(ranked, ratio, settings.multiple)
             for ranked, reason in zip(order, reasons, strict=True)
         )
 
-    if settings.ratio is not None:
-        chosen = choose(settings.ratio)
-    else:
-        chosen = _reach(evidence, settings.macs or 1.0, choose)
-    return _spare(evidence, chosen, reasons)
+    while True:
+        if settings.ratio is not None:
+            chosen = choose(settings.ratio)
+        else:
+            chosen = _reach(evidence, settings.macs or 1.0, choose)
+        emptying = _emptying(evidence, chosen)
+        if not emptying:
+            return Decision(chosen, tuple(reasons))
+        for group in emptying:
+            reasons[group] = "its choice would leave a dimension empty"
 
 
 def kept_width(size: int, ratio: float, multiple: int) -> int:
@@ -129,23 +135,20 @@ def _declined(evidence: Evidence) -> list[str | None]:
     return reasons
 
 
-def _count(evidence: Evidence, chosen: tuple[tuple[int, ...], ...]) -> int:
+def _count(evidence: Evidence, chosen: Removed) -> int:
     return evidence.census.count_macs(_alive(evidence, chosen))
 
 
-def _alive(
-    evidence: Evidence, chosen: tuple[tuple[int, ...], ...]
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _alive(evidence: Evidence, chosen: Removed) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     alive = [np.ones(group.size, np.bool_) for group in evidence.groups]
     for mask, removed in zip(alive, chosen, strict=True):
         mask[list(removed)] = False
     return np.concatenate([np.ones(0, np.bool_), *alive])
 
 
-def _reach(
-    evidence: Evidence, share: float, choose: Callable[[float], tuple[tuple[int, ...], ...]]
-) -> tuple[tuple[int, ...], ...]:
-    """The smallest uniform ratio that leaves no more than this share of the MACs."""
+def _reach(evidence: Evidence, share: float, choose: Callable[[float], Removed]) -> Removed:
+    """The smallest uniform ratio that leaves no more than this share of the MACs, and of its
+    last step no more than is needed."""
     dense = _count(evidence, choose(0.0))
     low, high = 0.0, 1.0
     if _count(evidence, choose(high)) > share * dense:
@@ -159,19 +162,30 @@ def _reach(
             low = middle
         else:
             high = middle
-    return choose(high)
+    return _give_back(evidence, choose(high), choose(low), share * dense)
 
 
-def _spare(
-    evidence: Evidence, chosen: tuple[tuple[int, ...], ...], reasons: list[str | None]
-) -> Decision:
-    """Groups whose choice, through products, would empty a dimension are left alone."""
-    removed, reasons = list(chosen), list(reasons)
+def _give_back(
+    evidence: Evidence,
+    chosen: Removed,
+    wider: Removed,
+    most: float,
+) -> Removed:
+    """On a coarse grid many groups step down at one ratio: undo the step for those that need not,
+    in the order of the groups."""
+    for number, removed in enumerate(wider):
+        fewer = (*chosen[:number], removed, *chosen[number + 1 :])
+        if _count(evidence, fewer) <= most:
+            chosen = fewer
+    return chosen
+
+
+def _emptying(evidence: Evidence, chosen: Removed) -> set[int]:
+    """Groups whose choice, through products, leaves a dimension with nothing."""
     census = evidence.census
+    empty = census.kept(_alive(evidence, chosen)) == 0
     owner = [number for number, group in enumerate(evidence.groups) for _ in range(group.size)]
-    while (empty := census.kept(_alive(evidence, tuple(removed))) == 0).any():
-        members = census.rows.members()
-        for row in np.flatnonzero(empty[census.rows.axis]).tolist():
-            for group in {owner[channel] for channel in members[row]}:
-                removed[group], reasons[group] = (), "its choice would leave a dimension empty"
-    return Decision(tuple(removed), tuple(reasons))
+    members = census.rows.members()
+    rows = np.flatnonzero(empty[census.rows.axis]).tolist()
+    found = {owner[channel] for row in rows for channel in members[row]}
+    return {group for group in found if chosen[group]}
