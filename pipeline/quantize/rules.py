@@ -131,4 +131,4 @@ FLOAT: Mapping[object, str] = MappingProxyType(
         aten.softmax.int: "int8 kernels for it cost more than float ones",
     }
 )
-"""Operators that stay float on purpose, and why (figures in the notes on int8 placement)."""
+"""Operators that stay float on purpose, and why."""

@@ -89,7 +89,7 @@ def test_stripping_keeps_what_runs() -> None:
     [
         ([-1, -2], 1, 4, True),
         ([2, 3], 1, 4, True),
-        ([2, 3], 0, 4, False),
+        ([2, 3], 0, 4, True),
         ([1, 2], 1, 4, False),
         ([-1, -2], 1, 3, False),
     ],
