@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 WEIGHTS = Path(__file__).with_name("digits.safetensors")
-VALIDATION_PER_CLASS = 75
+VALIDATION_PER_CLASS = 80
 CALIBRATION_PER_CLASS = 20
 BATCH = 32
 MEAN, DEVIATION = 0.306, 0.324  # of the training images, whose pixels lie between 0 and 1
