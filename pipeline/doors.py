@@ -128,14 +128,6 @@ def exit_code(report: Report) -> int:
 def _show(report: Report, folder: Path) -> None:
     console = RichConsole()
     console.print(table(report))
-    for row in report.selected().values():
-        for line in row.verdict.lines if row.verdict else ():
-            if line.status != "PASS":
-                console.print(
-                    f"{row.runtime}: {line.limit} {line.status}: observed {line.observed}, "
-                    f"bound {line.bound}, budget {line.budget} ({line.reason})",
-                    markup=False,
-                )
     for runtime, why in report.failures.items():
         console.print(f"{runtime}: {why}", markup=False)
     console.print(f"verdict: {report.verdict}; the report is {folder / storage.PAGE}", markup=False)

@@ -13,6 +13,7 @@ from pipeline.desk import Desk
 from pipeline.recipe import Prune, Quantize
 from pipeline.results import Judged, Made, Results
 from pipeline.search import Tried, best, escalate, next_ratio
+from targets.budget import told
 from targets.errors import ConversionError
 
 ESCALATIONS = 2
@@ -70,8 +71,14 @@ def _search(desk: Desk, dense: Made, prune: Prune, tried: list[Tried]) -> float:
         exported = stages.export(desk, folder, desk.quantize)
         one = Tried(ratio, *sittings.short_trial(desk, dense.seen, exported))
         tried.append(one)
-        desk.console.remark(f"{one.limit} is at {one.excess:.0%} of its limit")
-    return best(tried).ratio
+        desk.console.remark(f"{one.limit} is at {one.excess:.4g} times its limit")
+    found = best(tried)
+    if not found.meets:
+        desk.console.remark(
+            f"no ratio meets the limits with headroom: {found.limit} stands in the way; "
+            f"the nearest, {found.ratio:.1%}, is kept"
+        )
+    return found.ratio
 
 
 def _at(prune: Prune, ratio: float) -> Prune:
@@ -120,7 +127,7 @@ def _judged(desk: Desk, dense: Made, made: Made) -> Judged:
         for runtime in runtimes
     }
     for runtime, one in trials.items():
-        desk.console.remark(f"{runtime}: {one.verdict.status}")
+        desk.console.remark(f"{runtime}: {told(one.verdict)}")
     return Judged(made, trials)
 
 

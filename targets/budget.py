@@ -205,6 +205,18 @@ def worst(statuses: Iterable[Status]) -> Status:
     return min(statuses, key=_WORST_FIRST.index)
 
 
+def told(verdict: Verdict) -> str:
+    """A verdict in a line: its status, and each limit that was not met."""
+    missed = [_missed(line) for line in verdict.lines if line.status != "PASS"]
+    return ": ".join([verdict.status, "; ".join(missed)]) if missed else verdict.status
+
+
+def _missed(line: Line) -> str:
+    numbers = {"observed": line.observed, "bound": line.bound, "budget": line.budget}
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items() if value is not None)
+    return " ".join(part for part in (line.limit, line.status, shown, f"({line.reason})") if part)
+
+
 def rank(status: Status) -> int:
     """How good a status is: 0 for FAIL, the largest for PASS."""
     return _WORST_FIRST.index(status)
