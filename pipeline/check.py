@@ -13,7 +13,8 @@ from pipeline.printing import print_json
 from targets import device as devices
 from targets import target as targets
 from targets.artifact import RUNTIME_OF_FORMAT, format_of
-from targets.budget import Budget, Verdict, read_budget
+from targets.budget import Budget, Verdict
+from targets.budget_file import read_budget
 from targets.errors import UsageError
 from targets.limit import limit_from_text
 from targets.measurement import Measurement, TimingRule

@@ -14,9 +14,9 @@ from targets.budget import (
     Observation,
     Status,
     judge,
-    read_budget,
     worst,
 )
+from targets.budget_file import read_budget
 from targets.errors import RecipeError, UsageError
 from targets.limit import LIMITS, Relative, limit_from_text, parse_limit
 
