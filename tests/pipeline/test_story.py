@@ -24,7 +24,7 @@ from targets.measurement import TimingRule
 RECIPES = Path(__file__).parents[2] / "recipes"
 OVERRIDES = (
     "steps.0.prune.ratio=0.375",
-    "steps.1.recover.epochs=1",
+    "steps.1.recover.epochs=3",
     "budget={size_kb: 30% of dense, metric: {name: accuracy, max_drop: 0.05}}",
 )
 
