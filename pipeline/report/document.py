@@ -208,14 +208,6 @@ class SearchTry(Section):
     chosen: bool = False
 
 
-class Timing(Section):
-    """How long a step took; `reused` where the run folder had it already."""
-
-    step: str
-    seconds: Reading
-    reused: bool = False
-
-
 class Packaged(Section):
     """An archive that was made. The path is relative to the run folder."""
 
@@ -253,7 +245,6 @@ class Report(Section):
     metric: Metric | None = None
     failures: dict[str, str] = {}
     search: tuple[SearchTry, ...] = ()
-    timings: tuple[Timing, ...] = ()
 
     @model_validator(mode="after")
     def _selects_one_candidate_per_runtime(self) -> Self:

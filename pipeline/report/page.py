@@ -9,10 +9,9 @@ from pydantic import JsonValue
 
 from pipeline.report import sections, view, wording
 from pipeline.report.charts import BINS, LIMIT_AT, Processes
-from pipeline.report.document import Packaged, Report, Row, Timing
+from pipeline.report.document import Packaged, Report, Row
 from pipeline.report.sections import Facts, Pruning, Recovery, Shared, TryView
 from pipeline.report.view import RowView, RuntimeView
-from pipeline.report.wording import Figure
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,6 @@ class Page:
     conditions: Facts
     failures: tuple[tuple[str, str], ...]
     packages: tuple[tuple[str, Packaged], ...]
-    timings: tuple[tuple[Timing, Figure], ...]
     appendices: tuple[tuple[str, str], ...]
 
     @property
@@ -97,7 +95,6 @@ def arrange(report: Report, samples: Mapping[str, Processes]) -> Page:
         conditions=sections.conditions(rows),
         failures=_failures(report),
         packages=_packages(report),
-        timings=tuple((one, wording.figure(one.seconds, "s")) for one in report.timings),
         appendices=_appendices(report),
     )
 

@@ -141,10 +141,6 @@ def document() -> dict:
                 "chosen": True,
             },
         ],
-        "timings": [
-            {"step": "trace", "seconds": 2.13},
-            {"step": "recover", "seconds": 71.9, "reused": True},
-        ],
         "package": {
             "tflite": {"path": "packages/digits-tflite.tar.gz", "sha256": SHA, "size_bytes": 81234}
         },
