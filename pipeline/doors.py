@@ -1,7 +1,8 @@
 """The doors: what each command does, from a checked order to what is printed and returned."""
 
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def optimize(
 
 def run(order: Order, as_json: bool) -> int:
     """`edgesmith run`; returns the exit code."""
-    with Console() as console:
+    with Console() as console, redirect_stdout(sys.stderr):  # what the task prints is no result
         report, folder = make(order, console)
     if as_json:
         print_json(report.model_dump(mode="json"))
@@ -136,7 +137,7 @@ def _show(report: Report, folder: Path) -> None:
 def dry_run(order: Order, as_json: bool) -> int:
     """`edgesmith run --dry-run`: checks recipe and task, and says what would be done."""
     loaded = order.loaded()
-    with Console() as console:
+    with Console() as console, redirect_stdout(sys.stderr):
         console.step(f"{loaded.name}: checking the task")
         task = load_for(loaded)
     plan = {

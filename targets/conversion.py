@@ -128,11 +128,13 @@ def publish(files: dict[Path, bytes]) -> None:
     A reader that finds the first (an OpenVINO .xml) therefore finds the others (its .bin).
     Raises EnvironmentFault where the disk is full or the folder can't be written.
     """
-    try:
-        for path, content in reversed(files.items()):
+    for path, content in reversed(files.items()):
+        try:
             _replace(path, content)
-    except OSError as error:
-        raise EnvironmentFault(f"{error.filename}: can't be written: {error.strerror}") from error
+        except OSError as error:
+            raise EnvironmentFault(
+                f"{path}: can't be written: {error.strerror}; mend that and run it again"
+            ) from error
 
 
 def _replace(path: Path, content: bytes) -> None:

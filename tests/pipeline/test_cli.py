@@ -204,6 +204,13 @@ def test_a_dry_run_says_the_steps_and_writes_nothing(recipe, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_the_task_prints_does_not_mix_with_the_document(recipe, tmp_path):
+    task = TASK.format(module=MODULE, batches=BATCHES) + "\nprint('hello from the task')\n"
+    result = invoke("run", recipe(task=task), "--out", tmp_path / "out", "--dry-run", "--json")
+    assert json.loads(result.stdout)["steps"]
+    assert "hello from the task" in result.stderr
+
+
 def test_an_internal_error_leaves_its_trace_in_a_file(monkeypatch):
     from targets import device
 
