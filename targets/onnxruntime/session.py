@@ -118,6 +118,8 @@ def _is_operator(event: Dict[str, Any]) -> bool:
 
 def _executed(event: Dict[str, Any]) -> ExecutedOp:
     details = event["args"]
-    tensors = details.get("input_type_shape") or details.get("output_type_shape") or [{"none": []}]
+    # QLinearConcat's first input is a scale; what such an operator gives is what it computes in.
+    seen = "output_type_shape" if details["op_name"].startswith("QLinear") else "input_type_shape"
+    tensors = details.get(seen) or details.get("output_type_shape") or [{"none": []}]
     name = event["name"][: -len("_kernel_time")]
     return ExecutedOp(name, details["op_name"], _dtype(next(iter(tensors[0]))))

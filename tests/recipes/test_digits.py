@@ -90,9 +90,9 @@ def labels_of(task, split):
 
 
 def test_splits_are_stratified_and_apart(task):
-    assert (labels_of(task, "validation").bincount() == 75).all()
+    assert (labels_of(task, "validation").bincount() == 80).all()
     assert (labels_of(task, "calibration").bincount() == 20).all()
-    assert len(labels_of(task, "train")) == 1797 - 750
+    assert len(labels_of(task, "train")) == 1797 - 800
     unshifted = vars(task._module)["splits"]()
     rows = {
         name: {image.numpy().tobytes() for image in part[0]} for name, part in unshifted.items()

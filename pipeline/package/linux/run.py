@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 try:
     import numpy as np
@@ -163,6 +163,7 @@ def tflite(model: Path) -> tuple[Runner, str]:
 
 def openvino(model: Path) -> tuple[Runner, str]:
     """The model under OpenVINO, on the CPU, in float32 where it is not integer."""
+    sys.modules.setdefault("openvino_telemetry", cast(Any, None))  # it would contact a server
     import openvino as ov
 
     settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
