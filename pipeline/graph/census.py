@@ -35,7 +35,8 @@ class Rows:
 class Census:
     """`constant[a]` indices of axis a live always, the others as their rows say.
 
-    `macs` are those of a whole batch; `parameters` counts the elements of trained parameters.
+    `macs` are those of a whole batch; `parameters` counts the elements of trained parameters, of
+    which `matrices` says which have two dimensions or more.
     """
 
     channels: int
@@ -44,6 +45,7 @@ class Census:
     macs: tuple[Product, ...]
     batch: int
     parameters: tuple[Product, ...]
+    matrices: tuple[bool, ...] = ()
 
     def kept(self, alive: Mask) -> Integers:
         """The kept size of every axis, given which channels live."""

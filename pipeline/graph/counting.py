@@ -22,14 +22,12 @@ def take_census(
     for label in distinct(labelled):
         counter.axis(label)
     work = [counter.product(dimensions) for dimensions in _work(module, labelled)]
-    weights = [
-        counter.product(list(zip(parameter.labels, parameter.shape, strict=True)))
-        for parameter in labelled.parameters
-        if parameter.trained
-    ]
+    trained = [parameter for parameter in labelled.parameters if parameter.trained]
+    weights = [counter.product(list(zip(one.labels, one.shape, strict=True))) for one in trained]
+    matrices = tuple(len(one.shape) >= 2 for one in trained)
     constant = np.array(counter.axes.constant, dtype=np.int64)
     rows, channels = counter.axes.rows(), len(counter.channel)
-    return Census(channels, constant, rows, tuple(work), batch, tuple(weights))
+    return Census(channels, constant, rows, tuple(work), batch, tuple(weights), matrices)
 
 
 def _work(module: fx.GraphModule, labelled: Labelled) -> Iterator[Sequence[Dimension]]:
