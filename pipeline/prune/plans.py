@@ -4,39 +4,16 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipeline.graph.groups import Pinned, Survey
+from pipeline.prune.settings import Document, Settings
 from targets.errors import ArtifactError
 
-Importance = Literal["magnitude"]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Settings(_Document):
-    """What was asked for: a ratio of each group's channels to remove, or of the MACs to keep.
-
-    Kept widths are multiples of `multiple` where the group is wider than that.
-    """
-
-    ratio: Fraction | None = None
-    macs: Annotated[float, Field(gt=0, le=1)] | None = None
-    importance: Importance = "magnitude"
-    multiple: Annotated[int, Field(ge=1)] = 1
-
-    @model_validator(mode="after")
-    def _one_target(self) -> Self:
-        if (self.ratio is None) == (self.macs is None):
-            raise ValueError("give either ratio or macs")
-        return self
-
-
-class GroupPlan(_Document):
+class GroupPlan(Document):
     """One channel group: which of its `size` channels go, and why none where none may."""
 
     name: str
@@ -59,14 +36,14 @@ class GroupPlan(_Document):
         return self.size - len(self.removed)
 
 
-class PinnedPlan(_Document):
+class PinnedPlan(Document):
     """A parameter's dimension that stays whole, and why."""
 
     name: str
     reason: str
 
 
-class PrunePlan(_Document):
+class PrunePlan(Document):
     """A plan for one model. MACs are per example; parameters are counted in elements."""
 
     version: Literal[1] = 1
@@ -86,20 +63,38 @@ class PrunePlan(_Document):
     def load(cls, path: Path | str) -> Self:
         """Read a plan.
 
-        Raises ArtifactError for a file that can't be read or holds no plan.
+        Raises ArtifactError for a file that can't be read or holds no plan, one with keys too many
+        or too few included.
         """
         try:
-            return cls.model_validate_json(Path(path).read_bytes())
+            plan = cls.model_validate_json(Path(path).read_bytes())
         except OSError as fault:
             raise ArtifactError(f"{path}: can't be read: {fault.strerror}") from fault
         except ValidationError as fault:
             first = fault.errors()[0]
             key = ".".join(map(str, first["loc"])) or "the file"
             raise ArtifactError(f"{path}: no pruning plan: {key}: {first['msg']}") from fault
+        if missing := _missing(plan):
+            raise ArtifactError(f"{path}: no pruning plan: {missing}: Field required")
+        return plan
 
     def removed(self) -> dict[str, tuple[int, ...]]:
         """The channels that go, by group."""
         return {group.name: group.removed for group in self.groups}
+
+
+def _missing(part: BaseModel, place: str = "") -> str:
+    """The first key that a file left out, though the program has a value for it; or ''."""
+    for key in type(part).model_fields:
+        if key not in part.model_fields_set:
+            return place + key
+        value = getattr(part, key)
+        parts = value if isinstance(value, tuple) else (value,)
+        for index, one in enumerate(parts):
+            inner = f"{place}{key}.{index}." if isinstance(value, tuple) else f"{place}{key}."
+            if isinstance(one, BaseModel) and (found := _missing(one, inner)):
+                return found
+    return ""
 
 
 def pinned_plans(pinned: tuple[Pinned, ...]) -> tuple[PinnedPlan, ...]:
