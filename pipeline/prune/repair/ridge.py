@@ -1,0 +1,51 @@
+"""Ridge least squares over streamed rows, in float64."""
+
+import torch
+
+_LARGEST = 1e6  # times the ridge, up to which a factorisation is tried
+
+
+class Ridge:
+    """min over D of |X D - R|² + ridge·|D|², for several independent groups of columns.
+
+    `X` is streamed: only X'X and X'R are held. An intercept is one more column of ones, and is
+    not penalised. The penalty is relative to the mean of X'X's diagonal.
+    """
+
+    def __init__(self, groups: int, features: int, ridge: float) -> None:
+        """Nothing seen yet."""
+        size = features + 1
+        self.gram = torch.zeros(groups, size, size, dtype=torch.float64)
+        self._ridge = ridge
+        self._factor: torch.Tensor | None = None
+
+    def add(self, inputs: torch.Tensor) -> None:
+        """More rows (groups, rows, features)."""
+        block = extended(inputs)
+        self.gram += (block.transpose(1, 2) @ block).double()
+        self._factor = None
+
+    def solve(self, products: torch.Tensor) -> torch.Tensor:
+        """D, its last row the intercept, for X'R (groups, features + 1, channels)."""
+        if self._factor is None:
+            self._factor = self._factorise()
+        return torch.cholesky_solve(products, self._factor)
+
+    def _factorise(self) -> torch.Tensor:
+        """The Cholesky factor; the ridge grows until there is one, for columns that are constant."""
+        diagonal = self.gram.diagonal(dim1=1, dim2=2)
+        scale = diagonal[:, :-1].mean(dim=1, keepdim=True).clamp_min(1e-30)
+        ridge = self._ridge
+        while ridge <= self._ridge * _LARGEST:
+            penalty = (ridge * scale).expand_as(diagonal).clone()
+            penalty[:, -1] = 1e-9 * diagonal[:, -1] + 1e-30
+            factor, fault = torch.linalg.cholesky_ex(self.gram + torch.diag_embed(penalty))
+            if not fault.any():
+                return factor
+            ridge *= 10
+        raise ArithmeticError("the calibration inputs are not finite")
+
+
+def extended(inputs: torch.Tensor) -> torch.Tensor:
+    """Rows with a one at their end, for the intercept."""
+    return torch.cat([inputs, inputs.new_ones(*inputs.shape[:-1], 1)], dim=-1)
