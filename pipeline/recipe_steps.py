@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.recipe_source import ALTERNATIVES
@@ -10,6 +10,26 @@ from pipeline.recipe_source import ALTERNATIVES
 PRUNING_MODES = ALTERNATIVES["prune"]
 
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Importance = Literal["magnitude", "l2", "batchnorm", "taylor", "activation", "obs", "random"]
+Strategy = Literal["uniform", "global", "sensitivity"]
+Bound = (
+    Annotated[int, Field(ge=1, description="channels")]
+    | Annotated[float, Field(gt=0, le=1, description="a share")]
+)
+
+
+def _ascending(pair: tuple[float, ...]) -> tuple[float, ...]:
+    """Two bounds, the least first. A share and a number of channels can't be compared here."""
+    if len(pair) != 2 or (
+        isinstance(pair[0], int) is isinstance(pair[1], int) and pair[0] > pair[1]
+    ):
+        raise PydanticCustomError(
+            "bounds", "found {found}; allowed: [least, most]", {"found": str(list(pair))}
+        )
+    return pair
+
+
+Bounds = Annotated[tuple[Bound, ...], Field(strict=False), AfterValidator(_ascending)]
 
 
 class Section(BaseModel):
@@ -18,28 +38,66 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
 
+class Schedule(Section):
+    """Pruning in rounds: each prunes a part of the way, and is followed by the recover step."""
+
+    steps: int = Field(
+        default=1, ge=1, le=100, description="Rounds of prune and recover; 1 prunes at once."
+    )
+
+
 class Prune(Section):
-    """Remove channels, by exactly one of three modes: to, ratio or macs."""
+    """Remove channels, by exactly one of the modes to, ratio, macs, params and size_bytes."""
 
     to: Literal["budget"] | None = Field(
         default=None, description="'budget': search for the smallest ratio that meets the budget."
     )
     ratio: Share | None = Field(
-        default=None, description="The share of each group's channels to remove, between 0 and 1."
+        default=None,
+        description="The share of each group's channels to remove, between 0 and 1; by the "
+        "strategies that tell groups apart, of all channels.",
     )
     macs: Share | None = Field(
         default=None,
         description="The share of the dense model's multiply-accumulates to keep, in (0, 1).",
     )
-    importance: Literal["magnitude"] = Field(
+    params: Share | None = Field(
+        default=None,
+        description="The share of the dense model's trained parameters to keep, in (0, 1).",
+    )
+    size_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="The most bytes of the trained parameters alone: 4 each; where the recipe "
+        "quantizes, 1 for weights and 4 for biases and norms. Files hold their graph besides.",
+    )
+    importance: Importance = Field(
         default="magnitude",
-        description="How channels are ranked: by the magnitude of their weights.",
+        description="How channels are ranked: by their weights (magnitude, l2), their batch "
+        "norm's scale (batchnorm), on calibration data (taylor, activation, obs), or at random.",
+    )
+    strategy: Strategy = Field(
+        default="uniform",
+        description="How widths are chosen: 'uniform', the same share of every group; 'global', "
+        "by importance per cost over all groups.",
     )
     multiple: int = Field(
         default=8,
         ge=1,
         le=1024,
         description="Kept widths are multiples of this, where a group is wide.",
+    )
+    keep: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Names of groups, parameters or modules that stay whole; * is any text.",
+    )
+    bounds: dict[str, Bounds] = Field(
+        default_factory=dict,
+        description="By name, as in keep: [least, most] of a group to keep; whole numbers are "
+        "channels, fractions are shares.",
+    )
+    schedule: Schedule = Field(
+        default=Schedule(), description="In how many rounds of prune and recover."
     )
     share: Literal[True] = Field(
         default=True, description="true: one plan meets the limits of all the recipe's runtimes."

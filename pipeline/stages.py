@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from pipeline import candidate as candidates
-from pipeline import evaluate
+from pipeline import evaluate, pruning
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
 from pipeline.graph import Graph
-from pipeline.prune import PrunePlan, apply, plan, verify
+from pipeline.prune import PrunePlan, apply, verify
 from pipeline.quantize import Quantized, quantize
 from pipeline.recipe import Prune, Quantize, Recover
 from pipeline.recover import recover as fine_tune
@@ -39,24 +39,23 @@ def dense(desk: Desk) -> Path:
     return desk.workspace.step("dense", {"task": desk.task.identity()}, work)
 
 
-def prune(desk: Desk, parent: Path, settings: Prune) -> Path:
-    """The parent with channels removed, checked against the masked original on real inputs."""
+def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
+    """The parent after a round of pruning, checked against the masked original on real inputs."""
 
     def work(folder: Path) -> None:
         before = candidates.load(parent, desk.dense)
-        decided = plan(
-            before.graph,
-            ratio=settings.ratio,
-            macs=settings.macs,
-            importance=settings.importance,
-            multiple=settings.multiple,
-        )
+        decided = pruning.decide(desk, before, settings, number)
         after = apply(before.graph, decided)
-        facts = {"oracle_error": _agree(desk, before.graph, decided, after)}
+        facts = {"round": number, "oracle_error": _agree(desk, before.graph, decided, after)}
         before.pruned(decided, after).save(folder)
         atomic_write(folder / "facts.json", json.dumps(facts) + "\n")
 
-    inputs = {"parent": parent.name, "settings": settings.model_dump(mode="json")}
+    inputs = {
+        "parent": parent.name,
+        "settings": settings.model_dump(mode="json"),
+        "round": number,
+        "quantized": desk.quantize is not None,  # a size in bytes is of int8 weights then
+    }
     return desk.workspace.step("prune", inputs, work)
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pipeline.graph.groups import Survey, survey
 from pipeline.graph.trace import Graph
 from pipeline.prune.decision import Decision, decide
-from pipeline.prune.importance import observe
+from pipeline.prune.importance import CalibrationData, observe
 from pipeline.prune.plans import GroupPlan, PrunePlan, pinned_plans
 from pipeline.prune.sensitivity import Sensitivity
-from pipeline.prune.settings import Bounds, Settings, settings_of
+from pipeline.prune.settings import Settings, settings_of
 
 
 def plan(
@@ -23,7 +23,8 @@ def plan(
     strategy: str = "uniform",
     multiple: int = 1,
     keep: Sequence[str] = (),
-    bounds: Mapping[str, Bounds] | None = None,
+    bounds: Mapping[str, Sequence[float]] | None = None,
+    data: CalibrationData | None = None,
     sensitivity: Sensitivity | None = None,
 ) -> PrunePlan:
     """Plan what to remove to meet exactly one target.
@@ -41,6 +42,7 @@ def plan(
         keep: patterns of groups, parameters or modules that stay whole.
         bounds: by pattern the least and the most of a group to keep: whole numbers are channels,
             fractions are shares of its size.
+        data: what importance is observed on, where it is more than the weights'.
         sensitivity: the table that the strategy of that name decides by.
 
     Raises UsageError for settings out of range, patterns that match nothing, and a target that no
@@ -53,7 +55,8 @@ def plan(
          "bounds": {name: tuple(pair) for name, pair in (bounds or {}).items()}}
     )  # fmt: skip
     found = survey(graph)
-    decision = decide(observe(graph, found), settings, found.reach, sensitivity)
+    evidence = observe(graph, found, settings.importance, data)
+    decision = decide(evidence, settings, found.reach, sensitivity)
     return _written(found, settings, decision)
 
 

@@ -1,0 +1,119 @@
+"""From the recipe's prune step to a plan: what a round asks for, and what it is decided on."""
+
+from dataclasses import dataclass
+
+from pipeline.candidate import Candidate
+from pipeline.desk import Desk
+from pipeline.prune import PrunePlan, plan
+from pipeline.prune.importance import CalibrationData
+from pipeline.prune.settings import Precision
+from pipeline.recipe import Prune
+from targets.errors import UsageError
+
+OBSERVED_ON_DATA = ("taylor", "activation", "obs")
+BYTES: dict[Precision, int] = {"fp32": 4, "int8": 1}
+"""Of nearly every parameter."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one plan must reach; exactly one of them."""
+
+    ratio: float | None = None
+    macs: float | None = None
+    params: float | None = None
+    size_bytes: int | None = None
+
+
+def decide(desk: Desk, before: Candidate, settings: Prune, number: int) -> PrunePlan:
+    """The plan of a round.
+
+    Args:
+        desk: task and recipe.
+        before: the candidate as the rounds before left it.
+        settings: the recipe's step, in a mode that says how much.
+        number: the round, from 1.
+
+    Raises RecipeError, with the recipe's line, for a setting that this model refuses.
+    """
+    precision: Precision = "int8" if desk.quantize else "fp32"
+    target = target_of(settings, number, before, BYTES[precision])
+    try:
+        return plan(
+            before.graph,
+            ratio=target.ratio,
+            macs=target.macs,
+            params=target.params,
+            size_bytes=target.size_bytes,
+            precision=precision,
+            importance=settings.importance,
+            strategy=settings.strategy,
+            multiple=settings.multiple,
+            keep=settings.keep,
+            bounds=settings.bounds,
+            data=_data(desk) if settings.importance in OBSERVED_ON_DATA else None,
+        )
+    except UsageError as error:
+        raise _located(desk, error) from error
+
+
+def target_of(settings: Prune, number: int, before: Candidate, bytes_each: int) -> Target:
+    """What a round asks for, of the graph that it finds.
+
+    Rounds leave equal shares of what they find. Of a count, what one missed (widths come in steps)
+    the next makes up for, and the last meets the whole.
+
+    Args:
+        settings: the recipe's step.
+        number: the round, from 1.
+        before: what the rounds before left.
+        bytes_each: about what a parameter takes, to find sizes on the way.
+    """
+    steps = settings.schedule.steps
+    done = number / steps
+    parameters, kept = _parameters(before), _kept(before)
+    if settings.ratio is not None:
+        return Target(ratio=1 - (1 - settings.ratio) ** (1 / steps))
+    if settings.macs is not None:
+        return Target(macs=min(1.0, settings.macs**done / kept.macs))
+    if settings.params is not None:
+        return Target(params=min(1.0, settings.params**done / kept.parameters))
+    last = settings.size_bytes or 1
+    dense = max(bytes_each * parameters / kept.parameters, last)
+    return Target(size_bytes=last if number == steps else int(dense ** (1 - done) * last**done))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The shares of the dense model's work and weights that a candidate has."""
+
+    macs: float = 1.0
+    parameters: float = 1.0
+
+
+def _kept(candidate: Candidate) -> _Kept:
+    if not candidate.plans:
+        return _Kept()
+    first, last = candidate.plans[0], candidate.plans[-1]
+    return _Kept(
+        last.macs_kept / max(1, first.macs_dense),
+        last.parameters_kept / max(1, first.parameters_dense),
+    )
+
+
+def _parameters(candidate: Candidate) -> int:
+    return sum(parameter.numel() for parameter in candidate.graph.module.parameters())
+
+
+def _data(desk: Desk) -> CalibrationData:
+    return CalibrationData(tuple(desk.task.batches("calibration")), desk.task.loss)
+
+
+def _located(desk: Desk, error: UsageError) -> UsageError:
+    """The error with the recipe's file and line, where it begins with the name of a setting."""
+    key, _, told = str(error).partition(": ")
+    steps = desk.loaded.recipe.steps
+    place = next((index for index, step in enumerate(steps) if step.prune), None)
+    if place is None or key not in Prune.model_fields:
+        return error
+    return desk.loaded.error(("steps", place, "prune", key), told)
