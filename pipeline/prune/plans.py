@@ -11,6 +11,7 @@ from pipeline.prune.settings import Document, Settings
 from targets.errors import ArtifactError
 
 Count = Annotated[int, Field(ge=0)]
+_LATER = ("blocks",)  # keys that plans of this version did not have from the start
 
 
 class GroupPlan(Document):
@@ -43,8 +44,27 @@ class PinnedPlan(Document):
     reason: str
 
 
+class BlockPlan(Document):
+    """One block: whether it goes, and why not where it must stay. MACs are per example."""
+
+    name: str
+    removed: bool
+    macs: Count
+    parameters: Count
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _may_go(self) -> Self:
+        if self.removed and self.reason is not None:
+            raise ValueError(f"{self.name}: it can't go: it {self.reason}")
+        return self
+
+
 class PrunePlan(Document):
-    """A plan for one model. MACs are per example; parameters are counted in elements."""
+    """A plan for one model. MACs are per example; parameters are counted in elements.
+
+    Blocks go first: the groups are those of the graph without them.
+    """
 
     version: Literal[1] = 1
     settings: Settings
@@ -54,6 +74,7 @@ class PrunePlan(Document):
     macs_kept: Count
     parameters_dense: Count
     parameters_kept: Count
+    blocks: tuple[BlockPlan, ...] = ()
 
     def save(self, path: Path | str) -> None:
         """Write the plan as JSON."""
@@ -82,11 +103,16 @@ class PrunePlan(Document):
         """The channels that go, by group."""
         return {group.name: group.removed for group in self.groups}
 
+    def saved(self) -> tuple[int, int]:
+        """The MACs and the parameters of the blocks that go."""
+        going = [block for block in self.blocks if block.removed]
+        return sum(block.macs for block in going), sum(block.parameters for block in going)
+
 
 def _missing(part: BaseModel, place: str = "") -> str:
     """The first key that a file left out, though the program has a value for it; or ''."""
     for key in type(part).model_fields:
-        if key not in part.model_fields_set:
+        if key not in (*part.model_fields_set, *_LATER):
             return place + key
         value = getattr(part, key)
         parts = value if isinstance(value, tuple) else (value,)
@@ -103,7 +129,10 @@ def pinned_plans(pinned: tuple[Pinned, ...]) -> tuple[PinnedPlan, ...]:
 
 
 def check_fits(plan: PrunePlan, survey: Survey) -> None:
-    """Raise ArtifactError, naming the first difference, for a plan that is another model's."""
+    """Raise ArtifactError, naming the first difference, for a plan that is another model's.
+
+    The survey is of the graph without the plan's blocks.
+    """
     for difference in _differences(plan, survey):
         raise ArtifactError(f"the plan belongs to another model: {difference}")
     alive = survey.alive(plan.removed())
@@ -124,10 +153,12 @@ def _differences(plan: PrunePlan, survey: Survey) -> list[str]:
         elif planned.parameters != own[2]:
             other = sorted(set(planned.parameters) ^ set(own[2])) or list(own[2])
             found.append(f"group {planned.name} reaches {other[0]} in only one of them")
-    everything = survey.census.everything()
+    census, (macs, parameters) = survey.census, plan.saved()
+    macs += census.count_macs(census.everything())
+    parameters += census.count_parameters(census.everything())
     for name, planned_count, count in (
-        ("MACs", plan.macs_dense, survey.census.count_macs(everything)),
-        ("parameters", plan.parameters_dense, survey.census.count_parameters(everything)),
+        ("MACs", plan.macs_dense, macs),
+        ("parameters", plan.parameters_dense, parameters),
     ):
         if planned_count != count:
             found.append(f"the plan's model has {planned_count} {name}, this one {count}")

@@ -16,14 +16,17 @@ from pipeline.graph.trace import Graph
 from pipeline.prune.choice import Choice
 from pipeline.prune.plans import PrunePlan, check_fits
 from pipeline.prune.prediction import check_shapes, renew_metadata
+from pipeline.prune.skipping import without_blocks
 
 
 def apply(graph: Graph, plan: PrunePlan) -> Graph:
-    """The graph without the channels that the plan removes; the one given stays as it is.
+    """The graph without the blocks, and then without the channels, that the plan removes; the one
+    given stays as it is.
 
     Raises ArtifactError for another model's plan. Every node's shape is compared with the one that
     its labels predict; the first that differs is named in an EdgesmithError, and nothing is given.
     """
+    graph = without_blocks(graph, plan.blocks)
     found = survey(graph)
     check_fits(plan, found)
     choice = choose(found, plan)
