@@ -12,6 +12,7 @@ import numpy.typing as npt
 Mask = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 Product = tuple[int, tuple[int, ...]]  # a constant times the kept sizes of these axes
+_NONE: Integers = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -87,23 +88,21 @@ class Axes:
     def __init__(self) -> None:
         """No axes yet."""
         self.constant: list[int] = []
-        self._axis: list[int] = []
-        self._count: list[int] = []
-        self._starts: list[int] = []
-        self._channels: list[int] = []
+        self._counts: list[Integers] = [_NONE]
+        self._lengths: list[Integers] = [_NONE]
+        self._channels: list[Integers] = [_NONE]
 
-    def add(self, constant: int, terms: Sequence[tuple[int, Sequence[int]]]) -> int:
-        """A new axis: `constant` lasting indices and (count, channels) terms. Gives its number."""
-        number = len(self.constant)
+    def add(self, constant: int, counts: Integers, lengths: Integers, channels: Integers) -> None:
+        """The next axis: `constant` lasting indices, and terms that each stand for `counts[t]`
+        indices and need the next `lengths[t]` of the channels."""
         self.constant.append(constant)
-        for count, channels in terms:
-            self._axis.append(number)
-            self._count.append(count)
-            self._starts.append(len(self._channels))
-            self._channels.extend(channels)
-        return number
+        self._counts.append(counts)
+        self._lengths.append(lengths)
+        self._channels.append(channels)
 
     def rows(self) -> Rows:
         """All terms so far."""
-        lists = (self._axis, self._count, self._starts, self._channels)
-        return Rows(*(np.array(values, dtype=np.int64) for values in lists))
+        axis = np.repeat(np.arange(len(self.constant)), [len(one) for one in self._counts[1:]])
+        ends = np.cumsum(np.concatenate(self._lengths))
+        starts = np.concatenate([_NONE, np.zeros(int(len(ends) > 0), np.int64), ends[:-1]])
+        return Rows(axis, np.concatenate(self._counts), starts, np.concatenate(self._channels))

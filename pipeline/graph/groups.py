@@ -15,6 +15,7 @@ from pipeline.graph.classes import gather, in_order
 from pipeline.graph.counting import take_census
 from pipeline.graph.labels import Labelled, propagate
 from pipeline.graph.shapes import double_batch
+from pipeline.graph.solution import Solution
 from pipeline.graph.terms import Atoms
 from pipeline.graph.trace import Graph
 
@@ -56,6 +57,7 @@ class Survey:
     """
 
     labelled: Labelled
+    solution: Solution
     names: tuple[str, ...]
     members: tuple[Atoms, ...]
     reach: tuple[tuple[str, ...], ...]
@@ -86,32 +88,32 @@ def survey(graph: Graph) -> Survey:
     """Propagate labels through a graph and gather the groups."""
     inputs = double_batch(graph.inputs, graph.dynamic_batch)
     labelled = propagate(graph.module, inputs)
-    classes = gather(labelled)
+    solution = Solution(labelled)
+    classes = gather(labelled, solution)
     batch = inputs[0].shape[0] if inputs and inputs[0].dim() else 1
     members = tuple(found.atoms for found in classes)
     return Survey(
         labelled,
+        solution,
         tuple(found.name for found in classes),
         members,
         tuple(found.reach for found in classes),
-        tuple(_pinned(labelled)),
-        take_census(graph.module, labelled, members, batch),
+        tuple(_pinned(labelled, solution)),
+        take_census(graph.module, labelled, solution, members, batch),
     )
 
 
-def _pinned(labelled: Labelled) -> Iterator[Pinned]:
+def _pinned(labelled: Labelled, solution: Solution) -> Iterator[Pinned]:
     """Parameter dimensions of which something is pinned for a stated reason, each class once."""
     terms = labelled.terms
     seen: set[int] = set()
     for parameter in in_order(labelled):
-        for dimension, label in enumerate(parameter.labels):
-            if label is None:
-                continue
-            roots = [t for t in np.unique(terms.roots(label)).tolist() if not terms.resolve(t)]
-            new = [root for root in roots if root not in seen and terms.reason(root)]
-            seen.update(roots)
-            if new:
-                yield Pinned(f"{parameter.names[0]}[{dimension}]", terms.reason(new[0]))
+        for dimension, content in enumerate(solution.of_each(parameter.labels)):
+            new = [] if content is None else set(content.constant().tolist()) - seen
+            seen.update(new)
+            reason = next(filter(None, map(terms.reason, sorted(new))), None)
+            if reason:
+                yield Pinned(f"{parameter.names[0]}[{dimension}]", reason)
 
 
 def _describe(found: Survey) -> Iterator[ChannelGroup]:

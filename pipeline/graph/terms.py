@@ -70,6 +70,10 @@ class Terms:
         return terms
 
     # ---------------------------------------------------------------- asking
+    def __len__(self) -> int:
+        """How many terms there are, ONE included."""
+        return self._size
+
     def root(self, term: int) -> int:
         """The representative of a term's class."""
         parent = self._parent
@@ -104,6 +108,11 @@ class Terms:
             self._resolved[root] = tuple(sorted(atoms))
         return self._resolved[root]
 
+    def resolve_each(self, roots: Vector) -> list[Atoms]:
+        """The free atoms of every one of these representatives."""
+        pairs = zip(roots.tolist(), self._bound[roots].tolist(), strict=True)
+        return [self.resolve(root) if bound else (root,) for root, bound in pairs]
+
     def atoms(self, vector: Vector) -> list[Atoms]:
         """The free atoms of every term of a vector."""
         unique, inverse = np.unique(self.roots(vector), return_inverse=True)
@@ -116,9 +125,9 @@ class Terms:
             return None
         return label
 
-    def axis(self, atom: int) -> int:
-        """The number of the axis that an atom was made for."""
-        return int(self._axis[atom])
+    def axes(self, atoms: Vector) -> Vector:
+        """The numbers of the axes that atoms were made for."""
+        return self._axis[atoms]
 
     def reason(self, term: int) -> str:
         """Why a term that resolved to nothing is pinned; empty where nobody said."""
