@@ -81,7 +81,7 @@ class Survey:
 def groups(graph: Graph) -> ChannelGroups:
     """The channel groups of a graph."""
     found = survey(graph)
-    return ChannelGroups(tuple(_describe(found)), found.pinned)
+    return ChannelGroups(tuple(describe(found)), found.pinned)
 
 
 def survey(graph: Graph) -> Survey:
@@ -116,7 +116,8 @@ def _pinned(labelled: Labelled, solution: Solution) -> Iterator[Pinned]:
                 yield Pinned(f"{parameter.names[0]}[{dimension}]", reason)
 
 
-def _describe(found: Survey) -> Iterator[ChannelGroup]:
+def describe(found: Survey) -> Iterator[ChannelGroup]:
+    """The groups of a survey, with their shares of the model."""
     everything = found.census.everything()
     macs = max(1, found.census.count_macs(everything))
     weights = max(1, found.census.count_parameters(everything))
