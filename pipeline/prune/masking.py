@@ -34,6 +34,10 @@ class Skipped:
         if name in self._whole.values():
             self._given[name] = value.clone()
 
+    def overwrites(self, name: str) -> bool:
+        """Whether a node's value is a whole block's output: only its shape matters."""
+        return name in self._whole
+
     def masked(self, name: str, value: torch.Tensor) -> torch.Tensor:
         """Nothing for a branch to add; for a whole block's output, what the block was given."""
         if name in self._branches:

@@ -170,7 +170,8 @@ class _Reference(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> object:
         labels = self._labels.get(n.name)
-        if labels is not None and self._takes_statistics(n):
+        over_kept = labels is not None and not self._skipped.overwrites(n.name)
+        if over_kept and self._takes_statistics(n):
             result: object = self._over_kept(n)
         else:
             result = super().run_node(n)
