@@ -212,3 +212,25 @@ def stored(module: fx.GraphModule, item: object) -> torch.Tensor | None:
         return None
     found = attribute(module, str(item.target))
     return found.detach() if isinstance(found, torch.Tensor) else None
+
+
+def behind_changes(dense: fx.GraphModule, pruned: fx.GraphModule) -> set[str]:
+    """The nodes of a pruned graph whose values may differ from the dense graph's: those that a
+    changed parameter or a changed constant reaches."""
+    own = {node.name: node for node in dense.graph.nodes}
+    changed: set[str] = set()
+    for node in pruned.graph.nodes:
+        before = own.get(node.name)
+        reached = any(source.name in changed for source in node.all_input_nodes)
+        if reached or before is None or _differs(before, node, dense, pruned):
+            changed.add(node.name)
+    return changed
+
+
+def _differs(
+    before: fx.Node, now: fx.Node, dense: fx.GraphModule, pruned: fx.GraphModule
+) -> bool:
+    if now.op != "get_attr":
+        return str(before.args) != str(now.args) or str(before.kwargs) != str(now.kwargs)
+    a, b = stored(dense, before), stored(pruned, now)
+    return a is None or b is None or a.shape != b.shape
