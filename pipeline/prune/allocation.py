@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.graph.census import Integers
+from pipeline.graph.census import Census, Integers
 from pipeline.prune.pricing import Price, Ranking
 from pipeline.prune.widths import Choices, nearest
 
@@ -16,10 +16,14 @@ _STEPS = 40  # of bisection: far finer than one channel of the widest group
 
 @dataclass(frozen=True)
 class Problem:
-    """The widths that are open, what they cost, and the most that they may cost."""
+    """The widths that are open, what they cost, and the most that they may cost.
+
+    `axes[g]` is of how many groups the largest product with group g is one of.
+    """
 
     choices: Choices
     ranking: Ranking
+    axes: Integers
     price: Price
     most: int
 
@@ -47,6 +51,7 @@ def uniform(problem: Problem) -> Integers:
     """The smallest ratio for all groups that fits; of its last step, and of what is left of the
     limit after it, as much as fits is given back, to the groups that lost the most first."""
     low, high = 0.0, 1.0
+    sizes = problem.ranking.sizes.tolist()
     if problem.fits(at_ratio(problem, low)):
         return at_ratio(problem, low)
     for _ in range(_STEPS):
@@ -55,23 +60,24 @@ def uniform(problem: Problem) -> Integers:
     widths = at_ratio(problem, high)
     for group, wider in enumerate(at_ratio(problem, low).tolist()):
         widths = _if_it_fits(problem, widths, group, wider)
-    for group in np.argsort(widths / problem.ranking.sizes, kind="stable").tolist():
-        widths = _if_it_fits(problem, widths, group, _next_width(problem, widths, group))
-    return widths
+    return _widened(problem, widths, [np.arange(size, 0, -1) / size for size in sizes])
 
 
-def by_importance(problem: Problem, scores: Sequence[Floats]) -> Integers:
+def by_importance(problem: Problem, scores: Sequence[Floats], *, of_loss: bool) -> Integers:
     """Keep the channels of the most importance per cost, whichever group they are in.
 
-    A channel's cost is what its group's channels cost on average in the dense model, so a tighter
-    limit only ever raises the threshold. Then single groups are widened while that fits, the most
-    worthy channels first.
+    A tighter limit only ever raises the threshold: costs are those of the dense model. Of axes
+    that multiply, each gives up a root of what it would alone, so that together they leave what
+    was meant. Then single groups are widened while that fits, the most worthy channels first.
 
     Args:
         problem: the widths that are open.
         scores: per group, importance that can be compared between groups.
+        of_loss: whether scores are shares of the model's loss, so that importance per cost is
+            score over cost. Others are relative to their group's mean: a group's importance is
+            then taken to be what it costs, and importance per cost is the score itself.
     """
-    worth = _worth(problem, scores)
+    worth = _worth(problem, scores) if of_loss else [np.sort(own)[::-1] for own in scores]
     thresholds = np.unique(np.concatenate([np.zeros(1), *worth]))
     low, high = -1, len(thresholds)  # a threshold of `low` is too low, all above `high` fit
     while high - low > 1:
@@ -83,7 +89,8 @@ def by_importance(problem: Problem, scores: Sequence[Floats]) -> Integers:
 
 
 def _worth(problem: Problem, scores: Sequence[Floats]) -> list[Floats]:
-    """Importance per cost, from the last channel to go to the first."""
+    """Score over cost, from the last channel to go to the first. A channel costs what those of its
+    group cost on average."""
     dense = problem.ranking.sizes
     each = np.tile(dense, (len(dense), 1))
     np.fill_diagonal(each, problem.narrowest)
@@ -93,15 +100,13 @@ def _worth(problem: Problem, scores: Sequence[Floats]) -> list[Floats]:
 
 
 def _above(problem: Problem, worth: Sequence[Floats], threshold: float) -> Integers:
-    """Every group wide enough for all of its channels of at least this worth, where allowed."""
-    wanted = [int(np.count_nonzero(own >= threshold)) for own in worth]
-    return np.array(
-        [
-            next((width for width in widths if width >= most), widths[-1])
-            for widths, most in zip(problem.choices.widths, wanted, strict=True)
-        ],
-        np.int64,
-    )
+    """Every group wide enough for its channels of at least this worth, where allowed."""
+    counts = [int(np.count_nonzero(own >= threshold)) for own in worth]
+    sizes = problem.ranking.sizes
+    wanted = sizes * (np.array(counts, np.float64) / sizes) ** (1 / problem.axes)
+    pairs = zip(problem.choices.widths, wanted.round(6).tolist(), strict=True)
+    chosen = [next((w for w in widths if w >= least), widths[-1]) for widths, least in pairs]
+    return np.array(chosen, np.int64)
 
 
 def _widened(problem: Problem, widths: Integers, worth: Sequence[Floats]) -> Integers:
@@ -124,6 +129,15 @@ def _next_width(problem: Problem, widths: Integers, group: int) -> int:
     """The next allowed width of a group, or the one that it has."""
     allowed = problem.choices.widths[group]
     return next((width for width in allowed if width > widths[group]), allowed[-1])
+
+
+def axes_of(census: Census, ranking: Ranking) -> Integers:
+    """Of how many groups the largest product with each group is one of; 1 for most."""
+    rows = census.rows
+    lengths = np.diff(np.append(rows.starts, len(rows.channels)))
+    most = np.ones(len(ranking.sizes), np.int64)
+    np.maximum.at(most, ranking.owner[rows.channels], np.repeat(lengths, lengths))
+    return most
 
 
 def _if_it_fits(problem: Problem, widths: Integers, group: int, width: int) -> Integers:

@@ -7,7 +7,7 @@ from math import floor, isfinite
 import numpy as np
 
 from pipeline.graph.census import Integers
-from pipeline.prune.allocation import Problem, at_ratio, by_importance, uniform
+from pipeline.prune.allocation import Problem, at_ratio, axes_of, by_importance, uniform
 from pipeline.prune.importance import Evidence
 from pipeline.prune.knapsack import least_divergence, measured_choices
 from pipeline.prune.pricing import Price, Ranking, Unit
@@ -19,6 +19,7 @@ from targets.errors import UsageError
 Removed = tuple[tuple[int, ...], ...]  # per group, the channels that go
 _UNITS: dict[str, Unit] = {"ratio": "channels", "macs": "macs", "params": "params",
                            "size_bytes": "size_bytes"}  # fmt: skip
+OF_LOSS = ("taylor", "obs")  # criteria that estimate what the model's loss or error would gain
 _EMPTYING = "its choice would leave a dimension empty"
 _TOLD = 3  # reasons told where a target is out of reach
 
@@ -31,20 +32,12 @@ class Decision:
     reasons: tuple[str | None, ...]
 
 
-@dataclass(frozen=True)
-class Saved:
-    """What is gone before any channel, with removed blocks: shares are of the model with it."""
-
-    macs: int = 0
-    parameters: int = 0
-
-
 def decide(
     evidence: Evidence,
     settings: Settings,
     reach: Sequence[Sequence[str]] | None = None,
     sensitivity: Sensitivity | None = None,
-    saved: Saved | None = None,
+    saved: tuple[int, int] = (0, 0),
 ) -> Decision:
     """The channels that go: per group the least important, as many as the strategy says.
 
@@ -53,7 +46,7 @@ def decide(
         settings: what was asked for.
         reach: per group the dimensions of parameters that it reaches, for patterns; None: its name.
         sensitivity: divergence by group and width, for the strategy of that name.
-        saved: what was removed before.
+        saved: the MACs and parameters of removed blocks: shares are of the model with them.
 
     Raises UsageError for scores that are no numbers, a pattern that matches nothing, a strategy
     without its table, and a target out of reach, with the least reachable and what pins it.
@@ -66,7 +59,7 @@ def decide(
         table = _table(sensitivity)
         open_to = measured_choices(open_to, ranking.sizes.tolist(), names, table.divergence)
     while True:
-        problem = _problem(evidence, settings, ranking, open_to, saved or Saved())
+        problem = _problem(evidence, settings, ranking, open_to, saved)
         widths = _chosen(evidence, settings, problem, sensitivity)
         removed = _removed(ranking, widths)
         emptying = _emptying(evidence, ranking, widths)
@@ -92,10 +85,14 @@ def _table(sensitivity: Sensitivity | None) -> Sensitivity:
 
 
 def _problem(
-    evidence: Evidence, settings: Settings, ranking: Ranking, open_to: Choices, saved: Saved
+    evidence: Evidence,
+    settings: Settings,
+    ranking: Ranking,
+    open_to: Choices,
+    saved: tuple[int, int],
 ) -> Problem:
     price = Price(evidence.census, ranking, _UNITS[settings.target], settings.precision)
-    problem = Problem(open_to, ranking, price, 0)
+    problem = Problem(open_to, ranking, axes_of(evidence.census, ranking), price, 0)
     dense = price.of(ranking.sizes)
     if settings.ratio is not None:
         closed = [reason is not None for reason in open_to.reasons]
@@ -104,10 +101,10 @@ def _problem(
     if settings.size_bytes is not None:
         most, whole = settings.size_bytes, None
     elif settings.macs is not None:
-        whole = dense + saved.macs
+        whole = dense + saved[0]
         most = floor(settings.macs * whole)
     else:
-        whole = dense + saved.parameters
+        whole = dense + saved[1]
         most = floor((settings.params or 1.0) * whole)
     problem = problem.within(most)
     if not problem.fits(problem.narrowest):
@@ -122,18 +119,16 @@ def _chosen(
         names = [group.name for group in evidence.groups]
         return least_divergence(problem, names, _table(sensitivity).divergence)
     if settings.strategy == "global":
-        return by_importance(problem, [np.array(group.scores) for group in evidence.groups])
+        scores = [np.array(group.scores, np.float64) for group in evidence.groups]
+        return by_importance(problem, scores, of_loss=settings.importance in OF_LOSS)
     return uniform(problem) if settings.ratio is None else at_ratio(problem, settings.ratio)
 
 
 def _removed(ranking: Ranking, widths: Integers) -> Removed:
-    alive = ranking.alive(widths)
-    starts = np.cumsum(ranking.sizes)[:-1]
-    return (
-        tuple(tuple(np.flatnonzero(~own).tolist()) for own in np.split(alive, starts))
-        if len(ranking.sizes)
-        else ()
-    )
+    going = ~ranking.alive(widths)
+    first = np.cumsum(ranking.sizes) - ranking.sizes
+    spans = zip(first.tolist(), ranking.sizes.tolist(), strict=True)
+    return tuple(tuple(np.flatnonzero(going[at : at + size]).tolist()) for at, size in spans)
 
 
 def _emptying(evidence: Evidence, ranking: Ranking, widths: Integers) -> set[int]:

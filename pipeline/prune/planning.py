@@ -6,9 +6,10 @@ from pipeline.graph.groups import Survey, survey
 from pipeline.graph.trace import Graph
 from pipeline.prune.decision import Decision, decide
 from pipeline.prune.importance import CalibrationData, observe
-from pipeline.prune.plans import GroupPlan, PrunePlan, pinned_plans
+from pipeline.prune.plans import BlockPlan, GroupPlan, PrunePlan, pinned_plans, saved_by
 from pipeline.prune.sensitivity import Sensitivity
 from pipeline.prune.settings import Settings, settings_of
+from pipeline.prune.skipping import without_blocks
 
 
 def plan(
@@ -26,8 +27,9 @@ def plan(
     bounds: Mapping[str, Sequence[float]] | None = None,
     data: CalibrationData | None = None,
     sensitivity: Sensitivity | None = None,
+    blocks: Sequence[BlockPlan] = (),
 ) -> PrunePlan:
-    """Plan what to remove to meet exactly one target.
+    """Plan what to remove to meet exactly one target; with blocks, which go first, at most one.
 
     Args:
         graph: the graph to prune.
@@ -44,23 +46,34 @@ def plan(
             fractions are shares of its size.
         data: what importance is observed on, where it is more than the weights'.
         sensitivity: the table that the strategy of that name decides by.
+        blocks: what `plan_blocks` decided; targets are of the model with all of them.
 
     Raises UsageError for settings out of range, patterns that match nothing, and a target that no
     plan reaches.
     """
+    if blocks and all(target is None for target in (ratio, macs, params, size_bytes)):
+        ratio = 0.0
     settings = settings_of(
         {"ratio": ratio, "macs": macs, "params": params, "size_bytes": size_bytes,
          "precision": precision, "importance": importance, "strategy": strategy,
          "multiple": multiple, "keep": tuple(keep),
          "bounds": {name: tuple(pair) for name, pair in (bounds or {}).items()}}
     )  # fmt: skip
-    found = survey(graph)
-    evidence = observe(graph, found, settings.importance, data)
-    decision = decide(evidence, settings, found.reach, sensitivity)
-    return _written(found, settings, decision)
+    rest = without_blocks(graph, blocks)
+    found = survey(rest)
+    evidence = observe(rest, found, settings.importance, data)
+    gone = saved_by(blocks)
+    decision = decide(evidence, settings, found.reach, sensitivity, gone)
+    return _written(found, settings, decision, blocks, gone)
 
 
-def _written(found: Survey, settings: Settings, decision: Decision) -> PrunePlan:
+def _written(
+    found: Survey,
+    settings: Settings,
+    decision: Decision,
+    blocks: Sequence[BlockPlan],
+    gone: tuple[int, int],
+) -> PrunePlan:
     described = zip(
         found.names, found.members, found.reach, decision.removed, decision.reasons, strict=True
     )
@@ -74,8 +87,9 @@ def _written(found: Survey, settings: Settings, decision: Decision) -> PrunePlan
         settings=settings,
         groups=groups,
         pinned=pinned_plans(found.pinned),
-        macs_dense=found.census.count_macs(everything),
+        macs_dense=found.census.count_macs(everything) + gone[0],
         macs_kept=found.census.count_macs(alive),
-        parameters_dense=found.census.count_parameters(everything),
+        parameters_dense=found.census.count_parameters(everything) + gone[1],
         parameters_kept=found.census.count_parameters(alive),
+        blocks=tuple(blocks),
     )

@@ -1,5 +1,6 @@
 """A pruning plan: what goes, what stays and why, as a document that replays on a fresh trace."""
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -105,8 +106,13 @@ class PrunePlan(Document):
 
     def saved(self) -> tuple[int, int]:
         """The MACs and the parameters of the blocks that go."""
-        going = [block for block in self.blocks if block.removed]
-        return sum(block.macs for block in going), sum(block.parameters for block in going)
+        return saved_by(self.blocks)
+
+
+def saved_by(blocks: Sequence[BlockPlan]) -> tuple[int, int]:
+    """The MACs and the parameters of those blocks that go."""
+    going = [block for block in blocks if block.removed]
+    return sum(block.macs for block in going), sum(block.parameters for block in going)
 
 
 def _missing(part: BaseModel, place: str = "") -> str:
