@@ -8,12 +8,12 @@ import torch
 from pipeline.graph.groups import Survey, survey
 from pipeline.graph.trace import Graph
 from pipeline.inference import infer
+from pipeline.prune.consumers.sites import Site
+from pipeline.prune.consumers.walk import Inputs
 from pipeline.prune.importance import CalibrationData, Evidence
 from pipeline.prune.planning import plan
 from pipeline.prune.plans import PrunePlan
 from pipeline.prune.repair import Strength, repair_told
-from pipeline.prune.repair.sites import Site
-from pipeline.prune.repair.walk import Inputs
 from pipeline.prune.sensitivity import Sensitivity
 from pipeline.prune.surgery import apply
 from pipeline.recover.objective import distance
@@ -103,5 +103,3 @@ def divergence(dense: Graph, other: Graph, batches: Sequence[Inputs]) -> float:
         total += max(0.0, float(distance(ours, theirs, 1.0))) * size
         count += size
     return total / max(1, count)
-
-

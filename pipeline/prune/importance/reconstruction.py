@@ -1,9 +1,10 @@
 """Output-reconstruction error: what a channel's removal costs its consumers at best.
 
-Optimal Brain Surgeon for whole channels: the Hessian of a consumer's squared output error is X'X of
-its inputs, so the least error after the remaining weights have made up for a removed block is
-tr(W_S' (H^-1_SS)^-1 W_S), and both H^-1 and W are updated as blocks go, one after the other (Frantar
-and Alistarh 2022, "Optimal Brain Compression", section 4; Kurtic et al. 2023, "ZipLM", section 3).
+Optimal Brain Surgeon for whole channels: the Hessian of a consumer's squared output error is X'X
+of its inputs, so the least error after the remaining weights have made up for a removed block is
+tr(W_S' (H^-1_SS)^-1 W_S), and both H^-1 and W are updated as blocks go, one after the other
+(Frantar and Alistarh 2022, "Optimal Brain Compression", section 4; Kurtic et al. 2023, "ZipLM",
+section 3).
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,12 @@ import torch
 from pipeline.graph.attributes import attribute
 from pipeline.graph.groups import Survey
 from pipeline.graph.trace import Graph
+from pipeline.prune.consumers import sites as finding
+from pipeline.prune.consumers.ridge import Ridge, extended
+from pipeline.prune.consumers.rows import Rows, rows
+from pipeline.prune.consumers.sites import Site
+from pipeline.prune.consumers.walk import Inputs, Walk
 from pipeline.prune.importance.scores import Scores, nothing, shared
-from pipeline.prune.repair import sites as finding
-from pipeline.prune.repair.ridge import Ridge
-from pipeline.prune.repair.rows import Rows, rows
-from pipeline.prune.repair.sites import Site
-from pipeline.prune.repair.walk import Inputs, Walk
 
 _RIDGE = 1e-4  # of the Hessian's mean diagonal, as for repair
 _AT_ONCE = 64  # of a group's channels at least so many steps are taken, the rest go several at once
@@ -137,7 +138,7 @@ def _products(
     for batch in range(len(walk)):
         judged = walk.value(site.judged, batch)
         places = _places(reads.positions(judged), _PLACES // len(walk))
-        system.add(reads.inputs(walk.value(site.source, batch), places))
+        system.add(extended(reads.inputs(walk.value(site.source, batch), places)))
         read = reads.outputs(judged, places)
         variance += float(((read - read.mean(dim=1, keepdim=True)) ** 2).sum())
     scale = finding.gain(graph.module, site)
@@ -175,6 +176,6 @@ def _inverse(gram: torch.Tensor) -> torch.Tensor:
     """The inverse Hessian of what an intercept leaves: the Gram matrix around the mean."""
     sums, count = gram[:-1, -1], gram[-1, -1].clamp_min(1.0)
     centred = gram[:-1, :-1] - torch.outer(sums, sums) / count
-    size = len(centred)
     ridge = _RIDGE * centred.diagonal().mean().clamp_min(1e-30)
-    return torch.cholesky_inverse(torch.linalg.cholesky(centred + ridge * torch.eye(size, dtype=torch.float64)))
+    penalised = centred + ridge * torch.eye(len(centred), dtype=torch.float64)
+    return torch.cholesky_inverse(torch.linalg.cholesky(penalised))

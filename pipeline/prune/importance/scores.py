@@ -14,9 +14,7 @@ def nothing(survey: Survey) -> Scores:
     return {atom: 0.0 for atoms in survey.members for atom in atoms}
 
 
-def add(
-    scores: Scores, survey: Survey, label: Label, values: npt.NDArray[np.float64]
-) -> set[int]:
+def add(scores: Scores, survey: Survey, label: Label, values: npt.NDArray[np.float64]) -> set[int]:
     """Give each index's value to every channel that the index needs; tells which these were."""
     given: set[int] = set()
     if label is None:

@@ -7,7 +7,7 @@ from torch import fx
 
 from pipeline.graph.attributes import attribute
 from pipeline.graph.operators.entry import bind, operator_name
-from pipeline.prune.repair.walk import Inputs, Walk
+from pipeline.prune.consumers.walk import Inputs, Walk
 
 
 def re_estimate(module: fx.GraphModule, batches: Sequence[Inputs]) -> tuple[str, ...]:

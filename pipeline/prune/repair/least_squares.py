@@ -17,11 +17,11 @@ from torch import fx
 
 from pipeline.graph.attributes import attribute
 from pipeline.graph.operators.entry import bind
-from pipeline.prune.repair import sites as finding
-from pipeline.prune.repair.ridge import Ridge, extended
-from pipeline.prune.repair.rows import Rows, rows
-from pipeline.prune.repair.sites import Site
-from pipeline.prune.repair.walk import Inputs, Walk
+from pipeline.prune.consumers import sites as finding
+from pipeline.prune.consumers.ridge import Ridge, extended
+from pipeline.prune.consumers.rows import Rows, rows
+from pipeline.prune.consumers.sites import Site
+from pipeline.prune.consumers.walk import Inputs, Walk
 
 Kept = Callable[[str, torch.Tensor], torch.Tensor]  # of a dense node's value what pruning keeps
 
@@ -33,12 +33,22 @@ class Strength:
     Attributes:
         ridge: the penalty on changes of the weights, relative to the mean square of the inputs.
         rounds: solutions of each system where a rectifier hides part of the error.
-        places: about how many output positions to look at, 0 for all.
+        places: how many output positions to look at, at most; this bounds time and memory.
     """
 
     ridge: float = 1e-4
-    rounds: int = 5
-    places: int = 0
+    rounds: int = 6
+    places: int = 65_536
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A batch's sample: extended inputs (groups, rows, features + 1), targets (groups, rows,
+    channels), and the output positions that they are of."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    places: torch.Tensor | None
 
 
 class Repairer:
@@ -72,36 +82,34 @@ class Repairer:
         weight = attribute(self._module, site.weight)
         assert isinstance(weight, torch.Tensor)
         reads = rows(self._nodes[site.name], weight)
+        seen = [self._look(site, reads, batch) for batch in range(len(self._pruned))]
         system = Ridge(reads.groups, weight[0].numel(), self._strength.ridge)
-        targets = [
-            self._kept(site.judged, self._dense.value(site.judged, batch))
-            for batch in range(len(self._dense))
-        ]
-        rounds = self._strength.rounds if math.isfinite(site.limits[0]) else 1
-        for number in range(rounds):
-            products = self._products(site, reads, targets, system if number == 0 else None)
-            self._change(site, weight, system.solve(products))
+        for one in seen:
+            system.add(one.inputs)
+        for _ in range(self._strength.rounds if site.hides else 1):
+            self._change(site, weight, system.solve(self._products(site, reads, seen)))
             self._pruned.again(site.path)
 
-    def _products(
-        self, site: Site, reads: Rows, targets: Sequence[torch.Tensor], system: Ridge | None
-    ) -> torch.Tensor:
-        """X'R over all batches; the inputs go into the system, too, while it is new."""
-        total = torch.zeros(())
+    def _look(self, site: Site, reads: Rows, batch: int) -> _Seen:
+        target = self._kept(site.judged, self._dense.value(site.judged, batch))
+        places = self._places(reads, target, batch)
+        inputs = reads.inputs(self._pruned.value(site.source, batch), places)
+        return _Seen(extended(inputs), reads.outputs(target, places), places)
+
+    def _products(self, site: Site, reads: Rows, seen: Sequence[_Seen]) -> torch.Tensor:
+        """X'R over all batches, R being what is missing to the targets now."""
+        total = torch.zeros((), dtype=torch.float64)
+        for batch, one in enumerate(seen):
+            found = reads.outputs(self._pruned.value(site.judged, batch), one.places)
+            error = missing(found, one.targets, site.limits)
+            total = total + (one.inputs.transpose(1, 2) @ error).double()
         scale = finding.gain(self._module, site)
-        for batch, target in enumerate(targets):
-            found = self._pruned.value(site.judged, batch)
-            places = self._places(reads, found, batch)
-            inputs = reads.inputs(self._pruned.value(site.source, batch), places)
-            error = reads.outputs(_error(found, target, site.limits), places)
-            if system is not None:
-                system.add(inputs)
-            total = total + (extended(inputs).transpose(1, 2) @ error).double()
         return total if scale is None else total * _inverse(scale).reshape(reads.groups, 1, -1)
 
     def _places(self, reads: Rows, output: torch.Tensor, batch: int) -> torch.Tensor | None:
+        """A sample of output positions, the same whenever a batch is looked at."""
         count, limit = reads.positions(output), self._strength.places // len(self._pruned)
-        if not limit or count <= limit:
+        if count <= limit:
             return None
         generator = torch.Generator().manual_seed(batch)
         return torch.randperm(count, generator=generator)[:limit]
@@ -127,7 +135,7 @@ def _add(module: fx.GraphModule, name: str, change: torch.Tensor) -> None:
     stored.add_(change.to(stored.dtype))
 
 
-def _error(found: torch.Tensor, target: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
+def missing(found: torch.Tensor, target: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
     """What is missing to the target; nothing where both lie beyond the same limit."""
     low, high = limits
     error = target - found

@@ -8,13 +8,13 @@ import torch
 
 from pipeline.graph.groups import Survey, survey
 from pipeline.graph.trace import Graph
-from pipeline.prune.importance.data import checked_inputs
+from pipeline.prune.calibration import checked_inputs
+from pipeline.prune.consumers import sites as finding
+from pipeline.prune.consumers.sites import Declined, Site
+from pipeline.prune.consumers.walk import Inputs
 from pipeline.prune.plans import PrunePlan, check_fits
-from pipeline.prune.repair import sites as finding
 from pipeline.prune.repair.batch_norm import re_estimate
 from pipeline.prune.repair.least_squares import Kept, Repairer, Strength
-from pipeline.prune.repair.sites import Declined, Site
-from pipeline.prune.repair.walk import Inputs
 from pipeline.prune.skipping import without_blocks
 from pipeline.prune.surgery import choose, select
 

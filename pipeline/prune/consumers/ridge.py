@@ -20,9 +20,8 @@ class Ridge:
         self._factor: torch.Tensor | None = None
 
     def add(self, inputs: torch.Tensor) -> None:
-        """More rows (groups, rows, features)."""
-        block = extended(inputs)
-        self.gram += (block.transpose(1, 2) @ block).double()
+        """More rows, extended: (groups, rows, features + 1)."""
+        self.gram += (inputs.transpose(1, 2) @ inputs).double()
         self._factor = None
 
     def solve(self, products: torch.Tensor) -> torch.Tensor:
@@ -32,13 +31,14 @@ class Ridge:
         return torch.cholesky_solve(products, self._factor)
 
     def _factorise(self) -> torch.Tensor:
-        """The Cholesky factor; the ridge grows until there is one, for columns that are constant."""
+        """The Cholesky factor; the ridge grows until there is one, for constant columns."""
         diagonal = self.gram.diagonal(dim1=1, dim2=2)
         scale = diagonal[:, :-1].mean(dim=1, keepdim=True).clamp_min(1e-30)
         ridge = self._ridge
         while ridge <= self._ridge * _LARGEST:
             penalty = (ridge * scale).expand_as(diagonal).clone()
             penalty[:, -1] = 1e-9 * diagonal[:, -1] + 1e-30
+            factor: torch.Tensor
             factor, fault = torch.linalg.cholesky_ex(self.gram + torch.diag_embed(penalty))
             if not fault.any():
                 return factor

@@ -20,6 +20,7 @@ _ADDITIONS = ("add", "add_")
 _RECTIFIERS = {"relu": (0.0, float("inf")), "relu_": (0.0, float("inf"))}
 _CLAMPS = ("hardtanh", "hardtanh_")
 _TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+UNLIMITED = (float("-inf"), float("inf"))
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 
@@ -44,6 +45,11 @@ class Site:
     norm: str | None
     path: tuple[str, ...]
     limits: tuple[float, float]
+
+    @property
+    def hides(self) -> bool:
+        """Whether some errors of the judged value can't be seen."""
+        return self.limits != UNLIMITED
 
     @property
     def judged(self) -> str:
@@ -167,14 +173,13 @@ def _limits(judged: fx.Node) -> tuple[float, float]:
         assert isinstance(low, (int, float))
         assert isinstance(high, (int, float))
         return float(low), float(high)
-    return _RECTIFIERS.get(name, (float("-inf"), float("inf")))
+    return _RECTIFIERS.get(name, UNLIMITED)
 
 
 def _judged_once(sites: list[Site]) -> list[Site]:
     """Of consumers that meet in one addition the last makes up for all; the others are judged
     before it, each by its own output."""
     last = {site.judged: site.name for site in sites}
-    unlimited = (float("-inf"), float("inf"))
     found = []
     for site in sites:
         if last[site.judged] != site.name:
@@ -186,7 +191,7 @@ def _judged_once(sites: list[Site]) -> list[Site]:
                 site.bias,
                 site.norm,
                 site.path[:end],
-                unlimited,
+                UNLIMITED,
             )
         found.append(site)
     return found
@@ -227,9 +232,7 @@ def behind_changes(dense: fx.GraphModule, pruned: fx.GraphModule) -> set[str]:
     return changed
 
 
-def _differs(
-    before: fx.Node, now: fx.Node, dense: fx.GraphModule, pruned: fx.GraphModule
-) -> bool:
+def _differs(before: fx.Node, now: fx.Node, dense: fx.GraphModule, pruned: fx.GraphModule) -> bool:
     if now.op != "get_attr":
         return str(before.args) != str(now.args) or str(before.kwargs) != str(now.kwargs)
     a, b = stored(dense, before), stored(pruned, now)

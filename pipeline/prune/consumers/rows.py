@@ -28,7 +28,7 @@ class Rows:
 
     @property
     def channels_last(self) -> bool:
-        """Whether outputs have their channels in the last dimension, not in the one before space."""
+        """Whether outputs have their channels last, not in the dimension before space."""
         return not self.kernel
 
     def inputs(self, tensor: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
@@ -84,8 +84,12 @@ def rows(node: fx.Node, weight: torch.Tensor) -> Rows:
 
 
 def _each(item: object, count: int) -> tuple[int, ...]:
-    values = list(item) if isinstance(item, (list, tuple)) else [item]
-    return tuple(int(value) for value in (values * count if len(values) == 1 else values))
+    values = [value for value in _listed(item) if isinstance(value, int)]
+    return tuple(values * count if len(values) == 1 else values)
+
+
+def _listed(item: object) -> list[object]:
+    return list(item) if isinstance(item, (list, tuple)) else [item]
 
 
 def _padding(
