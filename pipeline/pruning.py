@@ -1,11 +1,18 @@
-"""From the recipe's prune step to a plan: what a round asks for, and what it is decided on."""
+"""A round of the recipe's prune step: what it asks for, what decides it, and what mends it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
+from pipeline.graph import Graph
+from pipeline.graph.groups import survey
 from pipeline.prune import PrunePlan, plan
-from pipeline.prune.importance import CalibrationData
+from pipeline.prune.importance import CalibrationData, observe
+from pipeline.prune.probing import measure
+from pipeline.prune.repair import repair_told
+from pipeline.prune.repair.repairing import Method
+from pipeline.prune.sensitivity import Sensitivity
 from pipeline.prune.settings import Precision
 from pipeline.recipe import Prune
 from targets.errors import UsageError
@@ -25,7 +32,9 @@ class Target:
     size_bytes: int | None = None
 
 
-def decide(desk: Desk, before: Candidate, settings: Prune, number: int) -> PrunePlan:
+def decide(
+    desk: Desk, before: Candidate, settings: Prune, number: int, table: Sensitivity | None
+) -> PrunePlan:
     """The plan of a round.
 
     Args:
@@ -33,6 +42,7 @@ def decide(desk: Desk, before: Candidate, settings: Prune, number: int) -> Prune
         before: the candidate as the rounds before left it.
         settings: the recipe's step, in a mode that says how much.
         number: the round, from 1.
+        table: what `sensitivity` measured, for the strategy of that name.
 
     Raises RecipeError, with the recipe's line, for a setting that this model refuses.
     """
@@ -52,9 +62,37 @@ def decide(desk: Desk, before: Candidate, settings: Prune, number: int) -> Prune
             keep=settings.keep,
             bounds=settings.bounds,
             data=_data(desk) if settings.importance in OBSERVED_ON_DATA else None,
+            sensitivity=table,
         )
     except UsageError as error:
         raise _located(desk, error) from error
+
+
+def sensitivity(desk: Desk, before: Candidate, importance: str) -> Sensitivity:
+    """What each width of each group does to the outputs, by this importance."""
+    data = _data(desk)
+    evidence = observe(before.graph, survey(before.graph), importance, data)
+    return measure(before.graph, evidence, data, progress=desk.console.progress)
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A graph after its repair, and what is told of it."""
+
+    graph: Graph
+    told: Mapping[str, object]
+
+
+def mend(desk: Desk, before: Graph, decided: PrunePlan, after: Graph, method: str) -> Mended:
+    """The pruned graph with its weights or statistics made good on the calibration split."""
+    if method == "none":
+        return Mended(after, {"method": "none"})
+    by: Method = "batchnorm" if method == "batchnorm" else "least-squares"
+    desk.console.progress("repairing", 0.0)
+    inputs = [inputs for inputs, _ in desk.task.batches("calibration")]
+    done = repair_told(before, after, decided, inputs, method=by)
+    declined = [asdict(one) for one in done.declined]
+    return Mended(done.graph, {"method": by, "solved": list(done.solved), "declined": declined})
 
 
 def target_of(settings: Prune, number: int, before: Candidate, bytes_each: int) -> Target:

@@ -12,6 +12,7 @@ PRUNING_MODES = ALTERNATIVES["prune"]
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Importance = Literal["magnitude", "l2", "batchnorm", "taylor", "activation", "obs", "random"]
 Strategy = Literal["uniform", "global", "sensitivity"]
+Repair = Literal["least-squares", "batchnorm", "none"]
 Bound = (
     Annotated[int, Field(ge=1, description="channels")]
     | Annotated[float, Field(gt=0, le=1, description="a share")]
@@ -79,7 +80,13 @@ class Prune(Section):
     strategy: Strategy = Field(
         default="uniform",
         description="How widths are chosen: 'uniform', the same share of every group; 'global', "
-        "by importance per cost over all groups.",
+        "by importance per cost over all groups; 'sensitivity', the least divergence from the "
+        "dense outputs, measured on the calibration split for each group and width.",
+    )
+    repair: Repair = Field(
+        default="least-squares",
+        description="What the calibration split makes good before any training: 'least-squares' "
+        "fits the layers that read removed channels, 'batchnorm' estimates statistics anew.",
     )
     multiple: int = Field(
         default=8,

@@ -66,7 +66,8 @@ def _search(desk: Desk, dense: Made, prune: Prune, tried: list[Tried]) -> float:
     """The least ratio that meets the limits on cost, by exporting and measuring unrecovered."""
     while (ratio := next_ratio(tried)) is not None:
         desk.console.step(f"search: pruning {ratio:.1%} of each group's channels")
-        at_once = _at(prune, ratio).model_copy(update={"schedule": Schedule()})
+        # in one round, and unrepaired: what is measured here does not depend on the weights
+        at_once = _at(prune, ratio).model_copy(update={"schedule": Schedule(), "repair": "none"})
         folder = stages.prune(desk, dense.folder, at_once)
         exported = stages.export(desk, folder, desk.quantize)
         one = Tried(ratio, *sittings.short_trial(desk, dense.seen, exported))

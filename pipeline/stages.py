@@ -19,6 +19,7 @@ from pipeline.candidate import Candidate
 from pipeline.desk import Desk
 from pipeline.graph import Graph
 from pipeline.prune import PrunePlan, apply, verify
+from pipeline.prune.sensitivity import Sensitivity
 from pipeline.quantize import Quantized, quantize
 from pipeline.recipe import Prune, Quantize, Recover
 from pipeline.recover import recover as fine_tune
@@ -40,14 +41,20 @@ def dense(desk: Desk) -> Path:
 
 
 def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
-    """The parent after a round of pruning, checked against the masked original on real inputs."""
+    """The parent after a round of pruning, checked against the masked original on real inputs,
+    then repaired on the calibration split."""
+    table = _sensitivity(desk, parent, settings) if settings.strategy == "sensitivity" else None
 
     def work(folder: Path) -> None:
         before = candidates.load(parent, desk.dense)
-        decided = pruning.decide(desk, before, settings, number)
+        decided = pruning.decide(desk, before, settings, number, table)
         after = apply(before.graph, decided)
-        facts = {"round": number, "oracle_error": _agree(desk, before.graph, decided, after)}
-        before.pruned(decided, after).save(folder)
+        error = _agree(
+            desk, before.graph, decided, after
+        )  # of the surgery alone: repair comes after
+        mended = pruning.mend(desk, before.graph, decided, after, settings.repair)
+        facts = {"round": number, "oracle_error": error, "repair": mended.told}
+        before.pruned(decided, mended.graph).save(folder)
         atomic_write(folder / "facts.json", json.dumps(facts) + "\n")
 
     inputs = {
@@ -57,6 +64,19 @@ def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
         "quantized": desk.quantize is not None,  # a size in bytes is of int8 weights then
     }
     return desk.workspace.step("prune", inputs, work)
+
+
+def _sensitivity(desk: Desk, parent: Path, settings: Prune) -> Sensitivity:
+    """The parent's table, a step of its own: every target is decided by the same one."""
+
+    def work(folder: Path) -> None:
+        before = candidates.load(parent, desk.dense)
+        table = pruning.sensitivity(desk, before, settings.importance)
+        atomic_write(folder / "sensitivity.json", table.model_dump_json(indent=1) + "\n")
+
+    inputs = {"parent": parent.name, "importance": settings.importance}
+    folder = desk.workspace.step("sensitivity", inputs, work)
+    return Sensitivity.model_validate_json((folder / "sensitivity.json").read_bytes())
 
 
 def _agree(desk: Desk, before: Graph, decided: PrunePlan, after: Graph) -> float:
