@@ -31,6 +31,20 @@ class Rows:
         pairs = zip(self.starts.tolist(), ends, strict=False)  # no rows have an end all the same
         return [self.channels[start:end].tolist() for start, end in pairs]
 
+    def lengths(self) -> Integers:
+        """How many channels every row needs."""
+        return np.diff(np.append(self.starts, len(self.channels)))
+
+    def families(self, owner: Integers) -> list[tuple[int, ...]]:
+        """The distinct sets of owners whose channels share a row; `owner` goes by channel."""
+        found: set[tuple[int, ...]] = set()
+        lengths = self.lengths()
+        for length in np.unique(lengths[lengths > 1]).tolist():
+            starts = self.starts[lengths == length]
+            owners = owner[self.channels[starts[:, None] + np.arange(length)]]
+            found |= {tuple(row) for row in np.unique(np.sort(owners, axis=1), axis=0).tolist()}
+        return sorted({tuple(sorted(set(family))) for family in found})
+
 
 @dataclass(frozen=True)
 class Census:
@@ -57,6 +71,16 @@ class Census:
         sizes = np.bincount(rows.axis, rows.count * lives, len(self.constant))
         return self.constant + sizes.astype(np.int64)
 
+    def kept_without(self, owner: Integers, groups: int) -> Integers:
+        """The sizes of all axes, `[groups, axes]`, when each group goes by itself. `owner` is the
+        group of every channel."""
+        row = np.repeat(np.arange(len(self.rows.starts)), self.rows.lengths())
+        keys = np.unique(owner[self.rows.channels] * len(self.rows.starts) + row)
+        group, row = np.divmod(keys, max(1, len(self.rows.starts)))
+        sizes = np.tile(self.kept(self.everything()), (groups, 1))
+        np.subtract.at(sizes, (group, self.rows.axis[row]), self.rows.count[row])
+        return sizes
+
     def count_macs(self, alive: Mask) -> int:
         """Multiply-accumulates per example."""
         return total(self.macs, self.kept(alive)) // self.batch
@@ -79,6 +103,14 @@ def total(products: Sequence[Product], kept: Integers) -> int:
         for axis in axes:
             value *= sizes[axis]
         result += value
+    return result
+
+
+def totals(products: Sequence[Product], kept: Integers) -> Integers:
+    """The same for many choices at once, `[choices, axes]` to `[choices]`."""
+    result = np.zeros(len(kept), np.int64)
+    for constant, axes in products:
+        result += constant * kept[:, list(axes)].prod(axis=1)
     return result
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.graph.census import Census, Mask
+from pipeline.graph.attributes import storage_key
+from pipeline.graph.census import Census, Mask, totals
 from pipeline.graph.classes import gather, in_order
 from pipeline.graph.counting import take_census
 from pipeline.graph.labels import Labelled, propagate
@@ -85,7 +86,27 @@ def groups(graph: Graph) -> ChannelGroups:
 
 
 def survey(graph: Graph) -> Survey:
-    """Propagate labels through a graph and gather the groups."""
+    """Propagate labels through a graph and gather the groups; once, while the graph stays as it
+    is (weights may change)."""
+    basis = _basis(graph)
+    known = graph.memo.recall(basis)
+    if isinstance(known, Survey):
+        return known
+    found = _survey(graph)
+    graph.memo.keep(basis, found)
+    return found
+
+
+def _basis(graph: Graph) -> object:
+    """All that a survey depends on: nodes, stored tensors with their ties, stored numbers."""
+    state = graph.module.state_dict(keep_vars=True)
+    stored = [(name, tensor.requires_grad, *storage_key(tensor)) for name, tensor in state.items()]
+    numbers = [t._version for t in state.values() if t.dim() and not t.is_floating_point()]
+    shapes = [tensor.shape for tensor in graph.inputs]
+    return graph.module.code, stored, numbers, shapes, graph.dynamic_batch
+
+
+def _survey(graph: Graph) -> Survey:
     inputs = double_batch(graph.inputs, graph.dynamic_batch)
     labelled = propagate(graph.module, inputs)
     solution = Solution(labelled)
@@ -118,17 +139,13 @@ def _pinned(labelled: Labelled, solution: Solution) -> Iterator[Pinned]:
 
 def describe(found: Survey) -> Iterator[ChannelGroup]:
     """The groups of a survey, with their shares of the model."""
-    everything = found.census.everything()
-    macs = max(1, found.census.count_macs(everything))
-    weights = max(1, found.census.count_parameters(everything))
-    sizes = map(len, found.members)
-    for name, first, size, reach in zip(found.names, found.first, sizes, found.reach, strict=True):
-        without = everything.copy()
-        without[first : first + size] = False
-        yield ChannelGroup(
-            name,
-            size,
-            1 - found.census.count_macs(without) / macs,
-            1 - found.census.count_parameters(without) / weights,
-            reach,
-        )
+    census, sizes = found.census, [len(atoms) for atoms in found.members]
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    everything = census.everything()
+    without = census.kept_without(owner, len(sizes))
+    macs = totals(census.macs, without) // census.batch / max(1, census.count_macs(everything))
+    weights = totals(census.parameters, without) / max(1, census.count_parameters(everything))
+    shares = zip((1 - macs).tolist(), (1 - weights).tolist(), strict=True)
+    described = zip(found.names, sizes, shares, found.reach, strict=True)
+    for name, size, (macs_share, parameters_share), reach in described:
+        yield ChannelGroup(name, size, macs_share, parameters_share, reach)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.graph.census import Census
 from pipeline.graph.groups import Survey
 
@@ -48,10 +50,10 @@ def _rounded(score: float) -> float:
 
 def _partners(survey: Survey) -> list[tuple[int, ...]]:
     """Per group, the groups that share a term with it."""
-    owner = [number for number, atoms in enumerate(survey.members) for _ in atoms]
-    partners: list[set[int]] = [set() for _ in survey.names]
-    for channels in survey.census.rows.members():
-        together = {owner[channel] for channel in channels}
-        for group in together:
-            partners[group] |= together - {group}
+    sizes = [len(atoms) for atoms in survey.members]
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    partners: list[set[int]] = [set() for _ in sizes]
+    for family in survey.census.rows.families(owner):
+        for group in family:
+            partners[group] |= {*family} - {group}
     return [tuple(sorted(found)) for found in partners]
