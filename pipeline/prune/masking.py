@@ -1,9 +1,11 @@
-"""Blocks that a plan removes, as the reference sees them: in place, and without effect."""
+"""Blocks and weights that a plan removes, as the reference sees them: in place, without effect."""
 
 from collections.abc import Mapping
 
 import torch
+from torch import fx
 
+from pipeline.graph.attributes import attribute, storage_key
 from pipeline.graph.operators.entry import Result
 from pipeline.graph.trace import Graph
 from pipeline.prune.blocks import find_blocks
@@ -45,3 +47,22 @@ class Skipped:
         if name in self._whole:
             return value.copy_(self._given[self._whole[name]])
         return value
+
+
+class Sparse:
+    """The weights that a plan makes sparse, under all names that the original graph has of them."""
+
+    def __init__(self, graph: Graph, plan: PrunePlan) -> None:
+        """The plan is one for this graph."""
+        stored: dict[str, tuple[object, ...]] = {}
+        for node in graph.module.graph.nodes if plan.weights else ():
+            if node.op == "get_attr":
+                found = attribute(graph.module, str(node.target))
+                if isinstance(found, torch.Tensor):
+                    stored[str(node.target)] = storage_key(found)
+        masks = {stored[one.name]: torch.from_numpy(one.stays()) for one in plan.weights}
+        self._masks = {name: masks[key] for name, key in stored.items() if key in masks}
+
+    def of(self, node: fx.Node) -> torch.Tensor | None:
+        """Which elements of a stored weight stay, in the shape that is kept of it; or None."""
+        return self._masks.get(str(node.target)) if node.op == "get_attr" else None

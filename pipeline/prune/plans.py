@@ -8,11 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipeline.graph.groups import Pinned, Survey
+from pipeline.prune.masks import WeightPlan
 from pipeline.prune.settings import Document, Settings
 from targets.errors import ArtifactError
 
 Count = Annotated[int, Field(ge=0)]
-_LATER = ("blocks",)  # keys that plans of this version did not have from the start
+_LATER = ("blocks", "weights")  # keys that plans of this version did not have from the start
 
 
 class GroupPlan(Document):
@@ -64,7 +65,8 @@ class BlockPlan(Document):
 class PrunePlan(Document):
     """A plan for one model. MACs are per example; parameters are counted in elements.
 
-    Blocks go first: the groups are those of the graph without them.
+    Blocks go first: the groups are those of the graph without them. Single weights go last: their
+    shapes are those of the graph that the rest of the plan leaves.
     """
 
     version: Literal[1] = 1
@@ -76,6 +78,7 @@ class PrunePlan(Document):
     parameters_dense: Count
     parameters_kept: Count
     blocks: tuple[BlockPlan, ...] = ()
+    weights: tuple[WeightPlan, ...] = ()
 
     def save(self, path: Path | str) -> None:
         """Write the plan as JSON."""

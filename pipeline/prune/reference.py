@@ -26,7 +26,7 @@ from pipeline.graph.operators.entry import Labels, bind, operator_name
 from pipeline.graph.shapes import double_batch
 from pipeline.graph.terms import Label
 from pipeline.graph.trace import Graph
-from pipeline.prune.masking import Skipped
+from pipeline.prune.masking import Skipped, Sparse
 from pipeline.prune.plans import PrunePlan, check_fits
 from pipeline.prune.skipping import without_blocks
 
@@ -60,8 +60,8 @@ def differences(
     check_fits(plan, found)
     wide = tuple(t.double() if t.dtype in _FLOATS else t for t in inputs)
     kept = _Kept(found, plan)
-    skipped = Skipped(graph, plan)
-    reference = _Reference(_in_float64(graph.module), found, kept, skipped)
+    masked = (Skipped(graph, plan), Sparse(graph, plan))
+    reference = _Reference(_in_float64(graph.module), found, kept, *masked)
     follower = _Follower(_in_float64(pruned.module))
     with torch.no_grad():
         reference.run(*wide)
@@ -160,12 +160,18 @@ class _Reference(fx.Interpreter):
     """Runs the original graph as if the removed indices were not there."""
 
     def __init__(
-        self, module: fx.GraphModule, found: Survey, kept: _Kept, skipped: Skipped
+        self,
+        module: fx.GraphModule,
+        found: Survey,
+        kept: _Kept,
+        skipped: Skipped,
+        sparse: Sparse,
     ) -> None:
         super().__init__(module)
         self._labels = skipped.labels(found.labelled.known.labels)
         self._kept = kept
         self._skipped = skipped
+        self._sparse = sparse
         self.seen: dict[str, torch.Tensor] = {}
 
     def run_node(self, n: fx.Node) -> object:
@@ -181,6 +187,9 @@ class _Reference(fx.Interpreter):
             result = self._skipped.masked(n.name, result)
         if isinstance(labels, list) and isinstance(result, torch.Tensor):
             result = self._zero(result, labels)
+            stays = self._sparse.of(n)
+            if stays is not None:
+                result.masked_fill_(self._put(~stays, labels), 0)
             self.seen[n.name] = self._pick(result, labels).clone()
             self._skipped.remember(n.name, result)
         elif isinstance(labels, tuple) and isinstance(result, (tuple, list)):
