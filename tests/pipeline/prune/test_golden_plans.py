@@ -53,7 +53,8 @@ class Attention(nn.Module):
         x = self.embed(x)
         y = self.norm(x)
         q, k, v = (
-            one(y).unflatten(2, (6, 8)).transpose(1, 2) for one in (self.query, self.key, self.value)
+            one(y).unflatten(2, (6, 8)).transpose(1, 2)
+            for one in (self.query, self.key, self.value)
         )
         x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         x = x + self.down(F.silu(self.gate(x)) * self.up(x))

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.graph.census import Census, Rows
-from pipeline.prune.importance import Evidence, GroupEvidence
 from pipeline.prune.decision import decide
-from pipeline.prune.widths import kept_width
+from pipeline.prune.importance import Evidence, GroupEvidence
 from pipeline.prune.settings import Settings
+from pipeline.prune.widths import kept_width
 from targets.errors import UsageError
 
 

@@ -112,8 +112,10 @@ def test_a_plan_cannot_be_applied_twice() -> None:
         ({"groups": [{"name": "a", "size": 3, "removed": [1, 0], "parameters": []}]}, "ascending"),
         ({"settings": {"ratio": 0.5, "macs": 0.5}}, "exactly one of ratio, macs"),
         ({"settings": {"ratio": 0.5}}, r"settings\.macs: Field required"),
-        ({"groups": [{"name": "a", "size": 2, "removed": [], "parameters": []}]},
-         r"groups\.0\.reason: Field required"),
+        (
+            {"groups": [{"name": "a", "size": 2, "removed": [], "parameters": []}]},
+            r"groups\.0\.reason: Field required",
+        ),
     ],
 )
 def test_a_file_that_is_no_plan_is_refused(change: dict, told: str, tmp_path: Path) -> None:
