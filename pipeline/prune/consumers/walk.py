@@ -43,6 +43,22 @@ class Walk:
         for name in names:
             self._run(self._by_name[name])
 
+    def rerun(
+        self, names: Iterable[str], source: str, value: torch.Tensor, batch: int
+    ) -> torch.Tensor:
+        """What the last of these nodes gives for a batch if `source` gave this value. Nothing of
+        the walk's own values changes."""
+        run = self._runs[batch]
+        before = dict(run.env)
+        run.env[self._by_name[source]] = value
+        for name in names:
+            node = self._by_name[name]
+            run.env[node] = run.run_node(node)
+        found = run.env[node]
+        run.env = before
+        assert isinstance(found, torch.Tensor), f"{node} gives no tensor"
+        return found
+
     def value(self, name: str, batch: int) -> torch.Tensor:
         """What a node gave for a batch."""
         found = self._runs[batch].env[self._by_name[name]]

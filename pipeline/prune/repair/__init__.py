@@ -4,7 +4,7 @@ May change the weights of a copy of the pruned graph. Reads activations of the d
 the pruned one; must not know targets, losses or metrics.
 """
 
-from pipeline.prune.repair.least_squares import Strength
+from pipeline.prune.repair.equation import Strength
 from pipeline.prune.repair.repairing import Repaired, repair, repair_told
 
 __all__ = ["Repaired", "Strength", "repair", "repair_told"]

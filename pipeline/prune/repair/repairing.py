@@ -14,7 +14,8 @@ from pipeline.prune.consumers.sites import Declined, Site
 from pipeline.prune.consumers.walk import Inputs
 from pipeline.prune.plans import PrunePlan, check_fits
 from pipeline.prune.repair.batch_norm import re_estimate
-from pipeline.prune.repair.least_squares import Kept, Repairer, Strength
+from pipeline.prune.repair.equation import Strength
+from pipeline.prune.repair.least_squares import Kept, Repairer
 from pipeline.prune.skipping import without_blocks
 from pipeline.prune.surgery import choose, select
 
