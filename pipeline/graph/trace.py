@@ -13,6 +13,7 @@ from torch import fx
 from torch.utils._pytree import tree_leaves
 
 from pipeline.graph.autocast import inline_wrappers
+from pipeline.graph.canonical import canonicalise
 from pipeline.graph.faults import explain, refuse_data_dependence
 from pipeline.graph.memo import Memo
 from pipeline.graph.shapes import double_batch
@@ -96,7 +97,7 @@ def _export(
     graph = program.module(check_guards=False)
     assert isinstance(graph, fx.GraphModule)
     refuse_data_dependence(graph)
-    return inline_wrappers(graph)
+    return canonicalise(inline_wrappers(graph))
 
 
 @contextmanager
