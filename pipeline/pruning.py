@@ -7,13 +7,15 @@ from pipeline.candidate import Candidate
 from pipeline.desk import Desk
 from pipeline.graph import Graph
 from pipeline.graph.groups import survey
-from pipeline.prune import PrunePlan, plan
+from pipeline.prune import PrunePlan, observe_blocks, plan, plan_blocks
+from pipeline.prune.block_planning import most_blocks
 from pipeline.prune.importance import CalibrationData, observe
 from pipeline.prune.probing import measure
 from pipeline.prune.repair import repair_told
 from pipeline.prune.repair.repairing import Method
 from pipeline.prune.sensitivity import Sensitivity
 from pipeline.prune.settings import Precision
+from pipeline.prune.weights import plan_weights
 from pipeline.recipe import Prune
 from targets.errors import UsageError
 
@@ -24,7 +26,7 @@ BYTES: dict[Precision, int] = {"fp32": 4, "int8": 1}
 
 @dataclass(frozen=True)
 class Target:
-    """What one plan must reach; exactly one of them."""
+    """What one plan must reach: at most one of them; none where the step says it otherwise."""
 
     ratio: float | None = None
     macs: float | None = None
@@ -46,26 +48,57 @@ def decide(
 
     Raises RecipeError, with the recipe's line, for a setting that this model refuses.
     """
-    precision: Precision = "int8" if desk.quantize else "fp32"
-    target = target_of(settings, number, before, BYTES[precision])
+    target = target_of(settings, number, before, BYTES[_precision(desk)])
     try:
-        return plan(
-            before.graph,
-            ratio=target.ratio,
-            macs=target.macs,
-            params=target.params,
-            size_bytes=target.size_bytes,
-            precision=precision,
-            importance=settings.importance,
-            strategy=settings.strategy,
-            multiple=settings.multiple,
-            keep=settings.keep,
-            bounds=settings.bounds,
-            data=_data(desk) if settings.importance in OBSERVED_ON_DATA else None,
-            sensitivity=table,
-        )
+        if settings.granularity == "weight":
+            return _weights(before.graph, settings, number)
+        if settings.granularity == "block":
+            return _blocks(desk, before.graph, settings, target)
+        return _channels(desk, before.graph, settings, target, table)
     except UsageError as error:
         raise _located(desk, error) from error
+
+
+def _channels(
+    desk: Desk, graph: Graph, settings: Prune, target: Target, table: Sensitivity | None
+) -> PrunePlan:
+    return plan(
+        graph,
+        ratio=target.ratio,
+        macs=target.macs,
+        params=target.params,
+        size_bytes=target.size_bytes,
+        precision=_precision(desk),
+        importance=settings.importance,
+        strategy=settings.strategy,
+        multiple=settings.multiple,
+        keep=settings.keep,
+        bounds=settings.bounds,
+        data=_data(desk) if settings.importance in OBSERVED_ON_DATA else None,
+        sensitivity=table,
+    )
+
+
+def _blocks(desk: Desk, graph: Graph, settings: Prune, target: Target) -> PrunePlan:
+    """A ratio is the share of the blocks that can go together."""
+    evidence = observe_blocks(graph, _data(desk))
+    if target.macs is not None:
+        return plan(graph, blocks=plan_blocks(evidence, macs=target.macs, keep=settings.keep))
+    count = round((target.ratio or 0.0) * most_blocks(evidence, settings.keep))
+    return plan(graph, blocks=plan_blocks(evidence, count=count, keep=settings.keep))
+
+
+def _weights(graph: Graph, settings: Prune, number: int) -> PrunePlan:
+    """Rounds raise the sparsity: what is zero stays among the least."""
+    scope = "global" if settings.strategy == "global" else "layerwise"
+    if settings.ratio is None:
+        return plan_weights(graph, pattern=settings.pattern, scope=scope, keep=settings.keep)
+    sparsity = 1 - (1 - settings.ratio) ** (number / settings.rounds)
+    return plan_weights(graph, sparsity=sparsity, scope=scope, keep=settings.keep)
+
+
+def _precision(desk: Desk) -> Precision:
+    return "int8" if desk.quantize else "fp32"
 
 
 def sensitivity(desk: Desk, before: Candidate, importance: str) -> Sensitivity:
@@ -107,7 +140,7 @@ def target_of(settings: Prune, number: int, before: Candidate, bytes_each: int) 
         before: what the rounds before left.
         bytes_each: about what a parameter takes, to find sizes on the way.
     """
-    steps = settings.schedule.steps
+    steps = settings.rounds
     done = number / steps
     parameters, kept = _parameters(before), _kept(before)
     if settings.ratio is not None:
@@ -116,7 +149,9 @@ def target_of(settings: Prune, number: int, before: Candidate, bytes_each: int) 
         return Target(macs=min(1.0, settings.macs**done / kept.macs))
     if settings.params is not None:
         return Target(params=min(1.0, settings.params**done / kept.parameters))
-    last = settings.size_bytes or 1
+    if settings.size_bytes is None:
+        return Target()
+    last = settings.size_bytes
     dense = max(bytes_each * parameters / kept.parameters, last)
     return Target(size_bytes=last if number == steps else int(dense ** (1 - done) * last**done))
 
@@ -148,10 +183,13 @@ def _data(desk: Desk) -> CalibrationData:
 
 
 def _located(desk: Desk, error: UsageError) -> UsageError:
-    """The error with the recipe's file and line, where it begins with the name of a setting."""
-    key, _, told = str(error).partition(": ")
+    """The error with the recipe's file and line: of the setting that it begins with, or the step.
+    An error about the user's data is of another class, and stays as it is."""
     steps = desk.loaded.recipe.steps
     place = next((index for index, step in enumerate(steps) if step.prune), None)
-    if place is None or key not in Prune.model_fields:
+    if place is None or type(error) is not UsageError:
         return error
-    return desk.loaded.error(("steps", place, "prune", key), told)
+    key, _, told = str(error).partition(": ")
+    if key in Prune.model_fields:
+        return desk.loaded.error(("steps", place, "prune", key), told)
+    return desk.loaded.error(("steps", place, "prune"), str(error))

@@ -13,6 +13,19 @@ Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Importance = Literal["magnitude", "l2", "batchnorm", "taylor", "activation", "obs", "random"]
 Strategy = Literal["uniform", "global", "sensitivity"]
 Repair = Literal["least-squares", "batchnorm", "none"]
+Granularity = Literal["channel", "block", "weight"]
+MODES: dict[Granularity, tuple[str, ...]] = {
+    "channel": ("to", "ratio", "macs", "params", "size_bytes"),
+    "block": ("to", "ratio", "macs"),
+    "weight": ("ratio", "pattern"),
+}
+"""The modes that say how much of each kind is to go."""
+WITHOUT: dict[Granularity, tuple[str, ...]] = {
+    "channel": (),
+    "block": ("importance", "strategy", "multiple", "bounds"),
+    "weight": ("importance", "multiple", "bounds"),
+}
+"""Settings that mean nothing there: giving one is a mistake."""
 Bound = (
     Annotated[int, Field(ge=1, description="channels")]
     | Annotated[float, Field(gt=0, le=1, description="a share")]
@@ -48,15 +61,21 @@ class Schedule(Section):
 
 
 class Prune(Section):
-    """Remove channels, by exactly one of the modes to, ratio, macs, params and size_bytes."""
+    """Remove channels, blocks or single weights, by exactly one mode that says how much."""
 
+    granularity: Granularity = Field(
+        default="channel",
+        description="What goes: 'channel', channels, heads and widths; 'block', whole residual "
+        "branches and blocks, by their measured divergence; 'weight', single weights, which makes "
+        "a file compress better and few runtimes faster.",
+    )
     to: Literal["budget"] | None = Field(
         default=None, description="'budget': search for the smallest ratio that meets the budget."
     )
     ratio: Share | None = Field(
         default=None,
         description="The share of each group's channels to remove, between 0 and 1; by the "
-        "strategies that tell groups apart, of all channels.",
+        "strategies that tell groups apart, of all channels; else of the blocks or the weights.",
     )
     macs: Share | None = Field(
         default=None,
@@ -71,6 +90,9 @@ class Prune(Section):
         ge=1,
         description="The most bytes of the trained parameters alone: 4 each; where the recipe "
         "quantizes, 1 for weights and 4 for biases and norms. Files hold their graph besides.",
+    )
+    pattern: Literal["2:4", "4:8"] | None = Field(
+        default=None, description="Of 4 (8) neighbouring weights, 2 (4) stay; for single weights."
     )
     importance: Importance = Field(
         default="magnitude",
@@ -113,13 +135,50 @@ class Prune(Section):
     @model_validator(mode="after")
     def _has_one_mode(self) -> Self:
         given = [mode for mode in PRUNING_MODES if getattr(self, mode) is not None]
-        if len(given) != 1:
+        allowed = MODES[self.granularity]
+        if len(given) != 1 or given[0] not in allowed:
+            of = (
+                "" if self.granularity == "channel" else f" where granularity is {self.granularity}"
+            )
             raise PydanticCustomError(
                 "modes",
-                "found {found}; allowed: exactly one of {modes}",
-                {"found": " and ".join(given) or "no mode", "modes": ", ".join(PRUNING_MODES)},
+                "found {found}; allowed: exactly one of {modes}{of}",
+                {"found": " and ".join(given) or "no mode", "modes": ", ".join(allowed), "of": of},
             )
         return self
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """Settings that would do nothing are refused, so that nobody relies on them."""
+        fields = type(self).model_fields
+        idle = [
+            name
+            for name in WITHOUT[self.granularity]
+            if getattr(self, name) != fields[name].get_default(call_default_factory=True)
+        ]
+        if self.granularity == "weight":
+            idle += ["strategy: sensitivity"] * (self.strategy == "sensitivity")
+            filling = "repair" in self.model_fields_set and self.repair == "least-squares"
+            idle += ["repair: least-squares"] * filling
+            idle += ["schedule and pattern"] * (self.pattern is not None and self.rounds > 1)
+        if idle:
+            raise PydanticCustomError(
+                "idle",
+                "found {idle}; allowed: without it where granularity is {kind}",
+                {"idle": " and ".join(idle), "kind": self.granularity},
+            )
+        return self
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds of prune and recover."""
+        return self.schedule.steps
+
+    @property
+    def mending(self) -> Repair:
+        """The repair that takes place: least squares would fill single weights that went."""
+        filling = self.granularity == "weight" and self.repair == "least-squares"
+        return "none" if filling else self.repair
 
 
 class Distill(Section):

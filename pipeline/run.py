@@ -95,7 +95,7 @@ def _finished(desk: Desk, dense: Made, prune: Prune | None) -> Judged:
 
 def _shaped(desk: Desk, folder: Path, prune: Prune | None) -> Path:
     """The model pruned and recovered, in as many rounds as the schedule has."""
-    rounds = prune.schedule.steps if prune is not None else 1
+    rounds = prune.rounds if prune is not None else 1
     for number in range(1, rounds + 1):
         of = f" (round {number} of {rounds})" if rounds > 1 else ""
         if prune is not None:

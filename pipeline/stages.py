@@ -18,7 +18,7 @@ from pipeline import evaluate, pruning
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
 from pipeline.graph import Graph
-from pipeline.prune import PrunePlan, apply, verify
+from pipeline.prune import PrunePlan, apply, masks_of, verify
 from pipeline.prune.sensitivity import Sensitivity
 from pipeline.quantize import Quantized, quantize
 from pipeline.recipe import Prune, Quantize, Recover
@@ -52,7 +52,7 @@ def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
         error = _agree(
             desk, before.graph, decided, after
         )  # of the surgery alone: repair comes after
-        mended = pruning.mend(desk, before.graph, decided, after, settings.repair)
+        mended = pruning.mend(desk, before.graph, decided, after, settings.mending)
         facts = {"round": number, "oracle_error": error, "repair": mended.told}
         before.pruned(decided, mended.graph).save(folder)
         atomic_write(folder / "facts.json", json.dumps(facts) + "\n")
@@ -95,7 +95,10 @@ def recover(desk: Desk, parent: Path, settings: Recover) -> Path:
 
     def work(folder: Path) -> None:
         student = candidates.load(parent, desk.dense)
-        done = fine_tune(student.graph, desk.dense, desk.task, settings, desk.console.progress)
+        masks = masks_of(student.plans[-1].weights) if student.plans else None
+        done = fine_tune(
+            student.graph, desk.dense, desk.task, settings, desk.console.progress, masks
+        )
         line = f"recover: {settings.epochs} epochs" + (", distilled" if settings.distill else "")
         student.with_graph(done.graph, line).save(folder)
         history = [epoch.to_json() for epoch in done.history]

@@ -69,6 +69,11 @@ def plan_blocks(
     )
 
 
+def most_blocks(evidence: BlockEvidence, keep: Sequence[str] = ()) -> int:
+    """How many blocks can go together, if those of the least divergence go first."""
+    return len(_ranked(evidence, _free(evidence, keep)))
+
+
 def _free(evidence: BlockEvidence, keep: Sequence[str]) -> list[int]:
     """The blocks that may go."""
     kept = {number for pattern in keep for number in _matching(evidence, pattern)}
@@ -105,11 +110,15 @@ def _divergence(evidence: BlockEvidence, number: int) -> float:
 
 
 def _fewest(evidence: BlockEvidence, free: list[int], count: int) -> set[int]:
-    ranked = sorted(free, key=lambda number: (_divergence(evidence, number), number))
-    chosen = _disjoint(evidence, ranked)
+    chosen = _ranked(evidence, free)
     if not 0 <= count <= len(chosen):
         raise UsageError(f"blocks: count must be 0 to {len(chosen)} for this model, found {count}")
     return set(chosen[:count])
+
+
+def _ranked(evidence: BlockEvidence, free: list[int]) -> list[int]:
+    ranked = sorted(free, key=lambda number: (_divergence(evidence, number), number))
+    return _disjoint(evidence, ranked)
 
 
 def _lightest(evidence: BlockEvidence, free: list[int], share: float) -> set[int]:
