@@ -12,8 +12,9 @@ class Ridge:
     not penalised. The penalty is relative to the mean of X'X's diagonal.
     """
 
-    def __init__(self, groups: int, features: int, ridge: float) -> None:
-        """Nothing seen yet."""
+    def __init__(self, groups: int, features: int, ridge: float, *, intercept: bool = True) -> None:
+        """Nothing seen yet. Without an intercept its column stays, and its solution is 0."""
+        self._intercept = intercept
         size = features + 1
         self.gram = torch.zeros(groups, size, size, dtype=torch.float64)
         self._ridge = ridge
@@ -28,6 +29,8 @@ class Ridge:
         """D, its last row the intercept, for X'R (groups, features + 1, channels)."""
         if self._factor is None:
             self._factor = self._factorise()
+        if not self._intercept:
+            products = torch.cat([products[:, :-1], torch.zeros_like(products[:, -1:])], dim=1)
         return torch.cholesky_solve(products, self._factor)
 
     def _factorise(self) -> torch.Tensor:
@@ -39,11 +42,20 @@ class Ridge:
             penalty = (ridge * scale).expand_as(diagonal).clone()
             penalty[:, -1] = 1e-9 * diagonal[:, -1] + 1e-30
             factor: torch.Tensor
-            factor, fault = torch.linalg.cholesky_ex(self.gram + torch.diag_embed(penalty))
+            factor, fault = torch.linalg.cholesky_ex(self._system() + torch.diag_embed(penalty))
             if not fault.any():
                 return factor
             ridge *= 10
         raise ArithmeticError("the calibration inputs are not finite")
+
+    def _system(self) -> torch.Tensor:
+        """X'X, its intercept cut off where there is none."""
+        if self._intercept:
+            return self.gram
+        system = self.gram.clone()
+        system[:, -1, :-1] = 0.0
+        system[:, :-1, -1] = 0.0
+        return system
 
 
 def extended(inputs: torch.Tensor) -> torch.Tensor:

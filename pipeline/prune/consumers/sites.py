@@ -5,7 +5,7 @@ to the residual stream stands the value that is read: there the error of the who
 the shortcut beside it, can be seen and made up for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import fx
@@ -85,7 +85,8 @@ def find(module: fx.GraphModule) -> tuple[list[Site], list[Declined]]:
         elif name in _RECURRENT:
             declined.append(Declined(node.name, "a recurrent layer's outputs are its own inputs"))
     rank = {node.name: position for position, node in enumerate(module.graph.nodes)}
-    return _judged_once(sorted(sites, key=lambda site: rank[site.judged])), declined
+    judged = _judged_once(sorted(sites, key=lambda site: rank[site.judged]))
+    return sorted(judged, key=lambda site: rank[site.judged]), declined
 
 
 def _weight_users(module: fx.GraphModule) -> dict[str, int]:
@@ -134,7 +135,8 @@ def _path(node: fx.Node) -> tuple[list[fx.Node], str | None]:
         if name == "batch_norm" and norm is None and bind(user)["input"] is path[-1]:
             norm = user.name
         elif name in _ADDITIONS and _plain_addition(user, path[-1]):
-            path.append(user)
+            if not _written(node, user):
+                path.append(user)
             break
         elif name not in _THROUGH:
             break
@@ -156,6 +158,18 @@ def _plain_addition(node: fx.Node, branch: fx.Node) -> bool:
     if operator_name(node) == "add_" and first is not branch:
         return False
     return not node.kwargs and _shape(node) == _shape(branch)
+
+
+def _written(node: fx.Node, end: fx.Node) -> bool:
+    """Whether a consumer's input is written to before `end`: it could not be read again there."""
+    step = node.next
+    while step is not end:
+        target = step.target
+        mutable = isinstance(target, torch._ops.OpOverload) and target._schema.is_mutable
+        if mutable and step.args and step.args[0] is node.args[0]:
+            return True
+        step = step.next
+    return False
 
 
 def _shape(node: fx.Node) -> tuple[object, ...] | None:
@@ -184,16 +198,9 @@ def _judged_once(sites: list[Site]) -> list[Site]:
     for site in sites:
         if last[site.judged] != site.name:
             end = site.path.index(site.norm) + 1 if site.norm is not None else 1
-            site = Site(  # noqa: PLW2901
-                site.name,
-                site.source,
-                site.weight,
-                site.bias,
-                site.norm,
-                site.path[:end],
-                UNLIMITED,
-            )
-        found.append(site)
+            found.append(replace(site, path=site.path[:end], limits=UNLIMITED))
+        else:
+            found.append(site)
     return found
 
 

@@ -68,7 +68,12 @@ class Equation:
             extended(self.reads.inputs(self._walk.value(self.site.source, batch), places))
             for batch, places in enumerate(self._places)
         ]
-        self._system = Ridge(self.reads.groups, self.weight[0].numel(), self._strength.ridge)
+        self._system = Ridge(
+            self.reads.groups,
+            self.weight[0].numel(),
+            self._strength.ridge,
+            intercept=self.site.bias is not None or self.site.norm is not None,
+        )
         for inputs in self._inputs:
             self._system.add(inputs)
 
