@@ -8,8 +8,9 @@ and of its answers the one that fits in truth and diverges least becomes the nex
 none improves. Exchanges between pairs of groups, at their true cost, finish what that leaves.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 
@@ -22,7 +23,7 @@ _BEYOND = 1.5  # the programme is solved up to this share of it: true costs may 
 _ANSWERS = 96  # limits below that for which its answer is tried
 _ROUNDS = 12
 _OPTIONS = 24  # widths per group that the programme sees; exchanges see all
-_PAIRS = 20_000  # exchanges tried at once
+_PAIRS = 10_000  # exchanges tried at once
 NOT_MEASURED = "its sensitivity was not measured"
 
 
@@ -171,10 +172,10 @@ def _traced_back(
 def _exchanged(problem: Problem, table: _Table, best: Integers) -> Integers:
     """Change one group, or two at once, while that lowers the divergence and fits."""
     while True:
-        tried = np.concatenate([best[None], *_exchanges(table, best)])
+        one = _changes(table, best)
+        tried = np.concatenate([best[None], one, _pairs(problem, table, best, one)])
         fitting = tried[problem.price.of_each(tried) <= problem.most]
-        losses = _losses(table, fitting)
-        better = fitting[int(np.argmin(losses))]
+        better = fitting[int(np.argmin(_losses(table, fitting)))]
         if table.loss(better) >= table.loss(best):
             return best
         best = better
@@ -187,8 +188,8 @@ def _losses(table: _Table, many: Integers) -> Floats:
     return total
 
 
-def _exchanges(table: _Table, best: Integers) -> Iterator[Integers]:
-    """All widths of one group and of two where they are few; else each a step up or down."""
+def _changes(table: _Table, best: Integers) -> Integers:
+    """One group at another width: at any where they are few, else a step up or down."""
     near = sum(map(len, table.widths)) ** 2 > _PAIRS
     groups, widths = [], []
     for group, (own, now) in enumerate(zip(table.widths, best.tolist(), strict=True)):
@@ -196,12 +197,21 @@ def _exchanges(table: _Table, best: Integers) -> Iterator[Integers]:
         some = own[max(0, at - 1) : at + 2] if near else own
         widths += [width for width in some if width != now]
         groups += [group] * (len(some) - 1)
-    number, width = np.array(groups, np.int64), np.array(widths, np.int64)
-    one = np.repeat(best[None], len(number), axis=0)
-    one[np.arange(len(number)), number] = width
-    yield one
-    first, second = np.triu_indices(len(number), 1)
-    first, second = first[number[first] != number[second]], second[number[first] != number[second]]
-    two = one[first]
-    two[np.arange(len(two)), number[second]] = width[second]
-    yield two
+    changed = np.repeat(best[None], len(groups), axis=0)
+    changed[np.arange(len(groups)), np.array(groups, np.int64)] = widths
+    return changed
+
+
+def _pairs(problem: Problem, table: _Table, best: Integers, one: Integers) -> Integers:
+    """A group wider and another narrower: of either, those that promise most per cost."""
+    gain = table.loss(best) - _losses(table, one)
+    cost = problem.price.of_each(one) - problem.price.of(best)
+    rate = gain / np.where(cost == 0, 1, cost)
+    wider, narrower = np.flatnonzero(cost > 0), np.flatnonzero(cost < 0)
+    most = isqrt(_PAIRS)
+    wider = wider[np.argsort(-rate[wider], kind="stable")[:most]]
+    narrower = narrower[np.argsort(rate[narrower], kind="stable")[:most]]
+    up, down = np.repeat(wider, len(narrower)), np.tile(narrower, len(wider))
+    both = one[up] + one[down] - best
+    group = np.argmax(one != best, axis=1)
+    return both[group[up] != group[down]]

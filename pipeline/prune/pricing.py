@@ -73,9 +73,9 @@ class Price:
         used = sorted({axis for _, axes in products for axis in axes})
         self._constant = census.constant[used]
         even, self._uneven = _split(_kept_rows(census.rows, used), ranking)
-        self._monomials, column = np.unique(even.of, axis=0, return_inverse=True)
+        self._monomials, column = _distinct(even.of)
         self._sizes = np.zeros((len(self._monomials), len(used)))
-        np.add.at(self._sizes, (column.ravel(), even.axis), even.count)
+        np.add.at(self._sizes, (column, even.axis), even.count)
         self._factors = np.array([factor for factor, _ in products], np.int64)
         place = {axis: number for number, axis in enumerate(used)}
         self._axes = _padded([[place[axis] for axis in axes] for _, axes in products])
@@ -144,8 +144,8 @@ def _split(rows: Sequence[_Terms], ranking: Ranking) -> tuple[_Terms, _Terms]:
         merged = _merged(terms)
         groups = ranking.owner[merged.of]
         keys = np.column_stack([merged.axis, groups])
-        unique, which, times = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
-        which = which.ravel()
+        unique, which = _distinct(keys)
+        times = np.bincount(which, minlength=len(unique))
         least = np.full(len(unique), np.iinfo(np.int64).max)
         most = np.zeros(len(unique), np.int64)
         np.minimum.at(least, which, merged.count)
@@ -160,11 +160,22 @@ def _split(rows: Sequence[_Terms], ranking: Ranking) -> tuple[_Terms, _Terms]:
 def _merged(terms: _Terms) -> _Terms:
     """Rows of an axis with the same channels as one: other factors, never planned, told them
     apart."""
-    keys = np.column_stack([terms.axis, terms.of])
-    unique, which = np.unique(keys, axis=0, return_inverse=True)
+    unique, which = _distinct(np.column_stack([terms.axis, terms.of]))
     counts = np.zeros(len(unique), np.int64)
-    np.add.at(counts, which.ravel(), terms.count)
+    np.add.at(counts, which, terms.count)
     return _Terms(unique[:, 0], counts, unique[:, 1:])
+
+
+def _distinct(rows: Integers) -> tuple[Integers, Integers]:
+    """The distinct rows, and which of them each row is. Sorted as one number per row where those
+    fit, which is an order of magnitude faster than row by row."""
+    spans = rows.max(axis=0, initial=0) + 2  # the least number is the pad, -1
+    if np.prod(spans.astype(np.float64)) >= np.iinfo(np.int64).max:
+        unique, which = np.unique(rows, axis=0, return_inverse=True)
+        return unique, which.ravel()
+    strides = np.cumprod(np.append(1, spans[::-1]))[-2::-1]
+    _, first, which = np.unique((rows + 1) @ strides, return_index=True, return_inverse=True)
+    return rows[first], which
 
 
 def _joined(parts: Sequence[_Terms]) -> _Terms:

@@ -1,5 +1,6 @@
 """Which widths each group may have: the grid, the bounds, and the reasons to leave it alone."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
@@ -77,7 +78,9 @@ def kept_width(size: int, ratio: float, multiple: int) -> int:
 
 def nearest(widths: Widths, wanted: float) -> int:
     """The width nearest to the one wanted. Ties go to the wider."""
-    return min(widths, key=lambda width: (abs(width - wanted), -width))
+    above = bisect_left(widths, wanted)
+    around = widths[max(0, above - 1) : above + 1]
+    return min(around, key=lambda width: (abs(width - wanted), -width))
 
 
 def _channels(bound: Bound, size: int, whole: Callable[[float], int]) -> int:
