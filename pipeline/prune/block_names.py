@@ -5,21 +5,28 @@ from collections.abc import Iterable
 
 from torch import fx
 
-from pipeline.prune.regions import parameter_names
-
 
 class Names:
     """Names regions of one graph."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         """Its parameters' names are all that is asked."""
-        self._module = module
         self._all = [name for name, _ in module.named_parameters(remove_duplicate=False)]
+        trained = set(self._all)
+        nodes = [node for node in module.graph.nodes if node.op == "get_attr"]
+        names = [str(node.target) for node in nodes]
+        self._place = {
+            node: place
+            for place, (node, name) in enumerate(zip(nodes, names, strict=True))
+            if name in trained
+        }
 
     def of(self, nodes: Iterable[fx.Node]) -> str:
         """`layer1.0` where the region has all parameters of that module, else
         `layer1.0.conv1+bn1`: the module, and its parts in the order of their use."""
-        names = parameter_names(nodes, self._module)
+        given = {node for one in nodes for node in (one, *one.all_input_nodes)}
+        stored = sorted(given.intersection(self._place), key=self._place.__getitem__)
+        names = [str(node.target) for node in stored]
         if not names:
             return "no parameters"
         prefix = _shared([name.split(".")[:-1] for name in names])
@@ -31,7 +38,8 @@ class Names:
 
 
 def numbered(names: Iterable[str]) -> list[str]:
-    """Names made unique: a module that runs twice gives `body` and `body#2`."""
+    """Names made unique: a module that runs twice gives `body` and `body#2`; so do a branch and the
+    same with the activation after its sum."""
     seen: Counter[str] = Counter()
     result = []
     for name in names:

@@ -86,22 +86,14 @@ class _Search:
         self._streams: dict[fx.Node, int] = {}
 
     def blocks(self) -> Iterator[Block]:
-        """Branches first found, then the whole blocks that lie in none of them."""
-        branches = [one for node in self._sums() for one in self._branch(node)]
-        removable = [one for one in branches if one.reason is None]
-        whole: list[Block] = []
+        """Branches, and whole blocks that lie in none of them."""
+        found = [one for node in self._sums() for one in self._branch(node)]
         for node in self._module.graph.nodes:
             if self.extents.macs_of(node) or self._is_sum(node):
-                whole.extend(self._whole(self._tail(node), self._is_sum(node)))
-        covered = [*removable]
-        for one in whole:
-            if not any(one.nodes <= other.nodes for other in covered):
-                covered.append(one)
+                whole = self._whole(self._tail(node), self._is_sum(node))
+                found.extend(one for one in whole if not any(_told(one, two) for two in found))
         order = {node.name: place for node, place in self._flow.order.items()}
-        declined = [one for one in branches if one.reason is not None]
-        taken = {one.exit for one in covered}
-        covered.extend(one for one in declined if one.exit not in taken)
-        yield from sorted(covered, key=lambda one: (order[one.exit], len(one.nodes)))
+        yield from sorted(found, key=lambda one: (order[one.exit], len(one.nodes)))
 
     # ---------------------------------------------------------------- branches
     def _sums(self) -> Iterator[fx.Node]:
@@ -192,7 +184,9 @@ class _Search:
         if branch is not None and not self._alike(entry, exit_):
             yield self._unlike(nodes, entry, exit_)
         else:
-            yield replace(block, reason=hazard(self._flow, self._memory, nodes, entry, exit_))
+            joint = region.exit if branch is not None else None
+            reason = hazard(self._flow, self._memory, nodes, entry, exit_, joint)
+            yield replace(block, reason=reason)
 
     def _past_repeated(self, exit_: fx.Node, entry: fx.Node, nodes: set[fx.Node]) -> fx.Node:
         """A rectifier after the sum goes too where the shortcut is rectified already."""
@@ -219,3 +213,9 @@ class _Search:
 def _called(node: fx.Node, names: tuple[str, ...]) -> bool:
     operator = hasattr(node.target, "_schema") and node.op == "call_function"
     return operator and operator_name(node) in names
+
+
+def _told(one: Block, other: Block) -> bool:
+    """Whether a whole block needs no telling beside another: it lies in one that may go, or ends
+    where one must stay."""
+    return one.exit == other.exit if other.reason else one.nodes <= other.nodes

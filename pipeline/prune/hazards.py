@@ -14,12 +14,23 @@ from pipeline.prune.regions import Flow
 
 
 def hazard(
-    flow: Flow, memory: Memory, nodes: Set[fx.Node], entry: fx.Node, exit_: fx.Node
+    flow: Flow,
+    memory: Memory,
+    nodes: Set[fx.Node],
+    entry: fx.Node,
+    exit_: fx.Node,
+    joint: fx.Node | None,
 ) -> str | None:
-    """Why in-place operators forbid taking these nodes out; None where they don't."""
+    """Why in-place operators forbid taking these nodes out; None where they don't.
+
+    `joint` is the sum that a branch ends in. With nothing to add it changes nothing, so what it
+    writes is no hazard; for a whole block the same holds of its exit.
+    """
     others = [node for node in flow.order if node not in nodes]
-    for node in nodes - {exit_}:
+    for node in sorted(nodes - {exit_, joint}, key=flow.order.__getitem__):
         written = memory.written(node)
+        if joint is not None and written & memory.of(entry):
+            return f"'{node.name}' writes into the shortcut"
         for reader in _readers(flow, memory, others, written, after=flow.order[node]):
             given = [one for one in reader.all_input_nodes if memory.of(one) & written]
             if not all(flow.depends(one, exit_) for one in given):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import torch
 from torch import fx
 
 from pipeline.prune.memory import targets
@@ -103,11 +102,3 @@ class Region:
     def _take(self, node: fx.Node) -> None:
         self.inside.add(node)
         self.frontier.update(set(self._flow.data_inputs(node)) - self.inside)
-
-
-def parameter_names(nodes: Iterable[fx.Node], module: fx.GraphModule) -> list[str]:
-    """The trained parameters among the nodes and what they are given, in the graph's order."""
-    found = {node for one in nodes for node in (one, *one.all_input_nodes)}
-    trained = dict(module.named_parameters(remove_duplicate=False))
-    names = [str(node.target) for node in module.graph.nodes if node in found]
-    return [name for name in names if isinstance(trained.get(name), torch.nn.Parameter)]

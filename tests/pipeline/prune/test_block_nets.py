@@ -84,6 +84,10 @@ class Step(nn.Module):
                 return x * y.sigmoid()
             case "gate in place":
                 return x.mul_(y.sigmoid())
+            case "writing":
+                return x + self.two(F.relu_(self.one(x.mul_(0.5))))
+            case "slicing":
+                return x + self.other(F.pad(x[:, :3].mul_(0.5), (0, 0, 0, 0, 1, 2)))
             case "parallel":
                 return x + y + self.other(x)
             case _:
@@ -137,7 +141,7 @@ def check(randomise: Randomise, random_plan: RandomPlan, built: list[Shape], see
         assert found[worst] <= TOLERANCE, f"{worst} differs by {found[worst]}"
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(built=st.lists(shapes, min_size=1, max_size=4), seed=st.integers(0, 10_000))
 def test_any_blocks_of_a_random_net_equal_the_reference(
     randomise: Randomise, random_plan: RandomPlan, built: list[Shape], seed: int
@@ -146,7 +150,7 @@ def test_any_blocks_of_a_random_net_equal_the_reference(
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(built=st.lists(shapes, min_size=1, max_size=5), seed=st.integers(0, 10_000))
 def test_any_blocks_of_many_random_nets_equal_the_reference(
     randomise: Randomise, random_plan: RandomPlan, built: list[Shape], seed: int
