@@ -18,7 +18,7 @@ from pipeline.prune.sensitivity import Sensitivity
 from pipeline.prune.surgery import apply
 from pipeline.recover.objective import distance
 
-LOCAL = Strength(rounds=2, places=16_384)
+LOCAL = Strength(rounds=2, turns=0, places=16_384)
 Progress = Callable[[str, float], None]
 
 

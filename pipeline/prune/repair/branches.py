@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from pipeline.graph.operators.entry import operator_name
+from pipeline.graph.operators.entry import bind, operator_name
 from pipeline.prune.consumers import sites as finding
 from pipeline.prune.consumers.sites import Site
 from pipeline.prune.consumers.walk import Walk
@@ -43,10 +43,16 @@ def find_branches(module: fx.GraphModule, sites: Sequence[Site]) -> dict[str, Br
             steps.append(node.name)
             node = node.all_input_nodes[0]
         inner = ends.get(node.name)
-        if inner is not None and len(node.users) == 1 and steps:
+        whole = inner is not None and _whole(nodes[inner.name]) and _whole(nodes[site.name])
+        if inner is not None and whole and len(node.users) == 1 and steps:
             path = (*inner.path, *reversed(steps), *site.path)
             found[site.name] = Branch(inner.name, site, path)
     return found
+
+
+def _whole(node: fx.Node) -> bool:
+    """Whether all input channels of a consumer meet in each of its outputs."""
+    return bind(node).get("groups", 1) == 1
 
 
 def _alone(node: fx.Node) -> bool:

@@ -28,8 +28,8 @@ class Strength:
     """
 
     ridge: float = 1e-4
-    rounds: int = 6
-    turns: int = 0
+    rounds: int = 3
+    turns: int = 4
     places: int = 65_536
 
 

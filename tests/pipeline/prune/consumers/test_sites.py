@@ -1,4 +1,4 @@
-"""Where consumers' outputs are judged: behind their batch norm, and behind the residual addition."""
+"""Where consumers are judged: behind their batch norm, and behind the residual addition."""
 
 import torch
 from torch import Tensor, nn
