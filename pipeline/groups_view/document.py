@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.graph import ChannelGroup, Graph
 from pipeline.graph.census import Mask
 from pipeline.graph.groups import Survey, describe, survey
+from pipeline.prune.blocks import find_blocks
 from pipeline.prune.importance import observe
 from pipeline.prune.settings import Settings, settings_of
 from pipeline.prune.widths import Choices, choices
@@ -41,6 +42,15 @@ class Group(_Part):
     reason: str | None
 
 
+class BlockPart(_Part):
+    """A residual branch or a block that can go whole, its shares of the model, or why it stays."""
+
+    name: str
+    macs_share: float
+    parameters_share: float
+    reason: str | None
+
+
 class PinnedDimension(_Part):
     """A parameter's dimension that must stay whole, and why."""
 
@@ -58,6 +68,7 @@ class Groups(_Part):
         macs_pinned_share: of the MACs, what would be left without any group that may be pruned.
         parameters_pinned_share: of the parameters, the same.
         groups: in the order of their first use.
+        blocks: what can go whole; some overlap.
         pinned: dimensions that no group holds, for a reason.
     """
 
@@ -67,6 +78,7 @@ class Groups(_Part):
     macs_pinned_share: float
     parameters_pinned_share: float
     groups: tuple[Group, ...]
+    blocks: tuple[BlockPart, ...]
     pinned: tuple[PinnedDimension, ...]
 
 
@@ -89,8 +101,19 @@ def examine(recipe: str, graph: Graph, prune: Prune | None) -> Groups:
         macs_pinned_share=census.count_macs(closed) / max(1, macs),
         parameters_pinned_share=census.count_parameters(closed) / max(1, parameters),
         groups=tuple(_groups(describe(found), open_to, partners)),
+        blocks=tuple(_blocks(graph, max(1, macs), max(1, parameters))),
         pinned=tuple(PinnedDimension(name=one.name, reason=one.reason) for one in found.pinned),
     )
+
+
+def _blocks(graph: Graph, macs: int, parameters: int) -> Iterator[BlockPart]:
+    for one in find_blocks(graph):
+        yield BlockPart(
+            name=one.name,
+            macs_share=one.macs / macs,
+            parameters_share=one.parameters / parameters,
+            reason=one.reason,
+        )
 
 
 def _settings(prune: Prune | None) -> Settings:

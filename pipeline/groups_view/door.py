@@ -10,7 +10,7 @@ from pipeline.doors import Order
 from pipeline.graph import trace
 from pipeline.groups_view.document import Groups, examine
 from pipeline.groups_view.page import render
-from pipeline.groups_view.table import pinned, summary, table
+from pipeline.groups_view.table import blocks, pinned, summary, table
 from pipeline.printing import print_json
 from pipeline.task import load_for
 
@@ -48,6 +48,8 @@ def _print(found: Groups, html: Path | None) -> None:
     for line in summary(found):
         console.print(line, markup=False, highlight=False)
     console.print(table(found))
+    if found.blocks:
+        console.print(blocks(found))
     if found.pinned:
         console.print(pinned(found))
     if html is not None:

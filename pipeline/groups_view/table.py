@@ -39,6 +39,19 @@ def table(groups: Groups) -> Table:
     return shown
 
 
+def blocks(groups: Groups) -> Table:
+    """A line for each block: its shares, and why it stays where it can't go whole."""
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("block", overflow="fold")
+    shown.add_column("MACs", justify="right", no_wrap=True)
+    shown.add_column("params", justify="right", no_wrap=True)
+    shown.add_column("stays because it")
+    for one in groups.blocks:
+        shares = (f"{one.macs_share:.1%}", f"{one.parameters_share:.1%}")
+        shown.add_row(Text(one.name), *shares, Text(one.reason or ""))
+    return shown
+
+
 def pinned(groups: Groups) -> Table:
     """A line for each pinned dimension, and why."""
     shown = Table("pinned", "why", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -212,6 +212,7 @@ def _pairs(problem: Problem, table: _Table, best: Integers, one: Integers) -> In
     wider = wider[np.argsort(-rate[wider], kind="stable")[:most]]
     narrower = narrower[np.argsort(rate[narrower], kind="stable")[:most]]
     up, down = np.repeat(wider, len(narrower)), np.tile(narrower, len(wider))
-    both = one[up] + one[down] - best
+    both: Integers = one[up] + one[down] - best
     group = np.argmax(one != best, axis=1)
-    return both[group[up] != group[down]]
+    apart: Integers = both[group[up] != group[down]]
+    return apart

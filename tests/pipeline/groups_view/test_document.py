@@ -13,7 +13,7 @@ from pipeline.cli import app
 from pipeline.graph import Graph, trace
 from pipeline.groups_view.document import Groups, examine
 from pipeline.groups_view.page import render
-from pipeline.groups_view.table import pinned, summary, table
+from pipeline.groups_view.table import blocks, pinned, summary, table
 from pipeline.recipe_steps import Prune
 from targets.errors import UsageError
 
@@ -71,6 +71,28 @@ def test_bounds_and_grid_show_in_the_least_width(graph: Graph) -> None:
         "net", graph, Prune(ratio=0.5, multiple=8, bounds={"wide.weight[0]": (0.5, 24)})
     )
     assert [one.least for one in found.groups] == [8, 16, 4]
+
+
+class Residual(nn.Module):
+    """A branch that can go whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.body, self.head = nn.Linear(6, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        return self.head(x + self.body(x).relu())
+
+
+def test_blocks_are_told_with_their_shares() -> None:
+    found = examine("net", trace(Residual(), (torch.zeros(1, 6),)), None)
+    assert [(one.name, one.reason) for one in found.blocks] == [("body", None)]
+    assert found.blocks[0].macs_share == pytest.approx(256 / (96 + 256 + 48))
+    console = Console(file=io.StringIO(), width=100)
+    console.print(blocks(found))
+    assert "body" in console.file.getvalue()
+    assert "Blocks</h2>" in render(found)
 
 
 def test_a_pattern_that_matches_nothing_is_refused(graph: Graph) -> None:
