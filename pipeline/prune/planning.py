@@ -37,13 +37,7 @@ def plan(
         macs: the share of the multiply-accumulates to keep, in (0, 1].
         params: the share of the trained parameters to keep, in (0, 1].
         size_bytes: the most bytes that the trained parameters may take at this `precision`.
-        precision: "fp32" or "int8".
-        importance: how channels are ranked.
-        strategy: "uniform", "global" or "sensitivity".
-        multiple: kept widths are multiples of it where a group is wider than that.
-        keep: patterns of groups, parameters or modules that stay whole.
-        bounds: by pattern the least and the most of a group to keep: whole numbers are channels,
-            fractions are shares of its size.
+        precision, importance, strategy, multiple, keep, bounds: see `Settings`.
         data: what importance is observed on, where it is more than the weights'.
         sensitivity: the table that the strategy of that name decides by.
         blocks: what `plan_blocks` decided; targets are of the model with all of them.
