@@ -18,7 +18,8 @@ from pipeline.prune.sensitivity import Sensitivity
 from pipeline.recipe import Distill, Recover
 from pipeline.recover import recover
 
-TURNS = Strength(rounds=3, turns=4, places=131_072)
+TURNS = Strength(rounds=3, turns=4, places=65_536)
+PROBED = 2  # batches on which sensitivity is measured
 SHIFTED = 2  # shifted copies of the calibration images besides the mirrored one
 EPOCH = Recover(epochs=1, learning_rate=2e-3, distill=Distill(temperature=4, weight=0.9))
 NATIVE = Recover(epochs=30, learning_rate=1e-2)
@@ -34,7 +35,7 @@ class Bench:
         self.seed = seed
         self.task = CifarTask(folder, seed)
         self.say = say
-        self._folder = folder
+        self.folder = folder
         inputs, _ = next(iter(self.task.batches("calibration")))
         self.dense = trace(trained(folder), (inputs[0][:1],))
         images = torch.cat([one for (one,), _ in self.task.batches("calibration")])
@@ -53,8 +54,9 @@ class Bench:
         """What each group's widths cost, measured once."""
         if "obs" not in self._tables:
             evidence = observe(self.dense, survey(self.dense), "obs", self.plain)
+            half = CalibrationData(self.plain.batches[:PROBED])
             self._tables["obs"] = measure(
-                self.dense, evidence, self.plain, progress=lambda text, _: self.say(text)
+                self.dense, evidence, half, progress=lambda text, _: self.say(text)
             )
         return self._tables["obs"]
 
@@ -122,7 +124,7 @@ def torch_pruning(importance: str) -> Callable[[Bench, Shares], Graph]:
 def _theirs(bench: Bench, importance: str, ratio: float) -> tuple[nn.Module, float]:
     import torch_pruning as tp  # a peer, not a dependency: absent where nobody installed it
 
-    net = trained(bench._folder)
+    net = trained(bench.folder)
     example = bench.dense.inputs[0]
     before, _ = tp.utils.count_ops_and_params(net, example)
     judge = (

@@ -47,7 +47,7 @@ def measure(
     inputs = [one for one, _ in data.checked(graph).batches]
     found = survey(graph)
     nothing = plan(graph, ratio=0.0)
-    probe = _Probe(graph, found, nothing, inputs, repair)
+    probe = _Probe(graph, found, nothing, inputs, _outputs(graph, inputs), repair)
     table: dict[str, dict[int, float]] = {}
     for number, group in enumerate(importance.groups):
         order = sorted(range(group.size), key=lambda channel: (group.scores[channel], channel))
@@ -68,6 +68,7 @@ class _Probe:
     found: Survey
     nothing: PrunePlan
     inputs: Sequence[Inputs]
+    expected: Sequence[object]
     strength: Strength
 
     def __call__(self, group: int, removed: tuple[int, ...]) -> float:
@@ -80,7 +81,7 @@ class _Probe:
             self.graph, apply(self.graph, cut), cut, self.inputs,
             strength=self.strength, only=lambda site: self._reads(site, atoms),
         )  # fmt: skip
-        return divergence(self.graph, repaired.graph, self.inputs)
+        return _divergence(self.expected, repaired.graph, self.inputs)
 
     def _reads(self, site: Site, atoms: set[int]) -> bool:
         """Whether a consumer's input holds any of these atoms."""
@@ -92,14 +93,22 @@ class _Probe:
         return any(not atoms.isdisjoint(one) for of_label in needed for one in of_label)
 
 
-@torch.no_grad()
 def divergence(dense: Graph, other: Graph, batches: Sequence[Inputs]) -> float:
     """The mean divergence of outputs from the dense ones, per example: in nats where outputs are
     scores over classes, the mean squared error where they are not."""
+    return _divergence(_outputs(dense, batches), other, batches)
+
+
+@torch.no_grad()
+def _outputs(graph: Graph, batches: Sequence[Inputs]) -> list[object]:
+    return [infer(graph.module, inputs) for inputs in batches]
+
+
+@torch.no_grad()
+def _divergence(expected: Sequence[object], other: Graph, batches: Sequence[Inputs]) -> float:
     total, count = 0.0, 0
-    for inputs in batches:
-        ours, theirs = infer(other.module, inputs), infer(dense.module, inputs)
-        size = len(inputs[0])
-        total += max(0.0, float(distance(ours, theirs, 1.0))) * size
-        count += size
+    for inputs, outputs in zip(batches, expected, strict=True):
+        found = float(distance(infer(other.module, inputs), outputs, 1.0))
+        total += max(0.0, found) * len(inputs[0])
+        count += len(inputs[0])
     return total / max(1, count)

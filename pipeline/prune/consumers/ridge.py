@@ -2,6 +2,7 @@
 
 import torch
 
+_FEW = 100  # times the ridge is added where there are as many unknowns as rows
 _LARGEST = 1e6  # times the ridge, up to which a factorisation is tried
 
 
@@ -9,7 +10,8 @@ class Ridge:
     """min over D of |X D - R|² + ridge·|D|², for several independent groups of columns.
 
     `X` is streamed: only X'X and X'R are held. An intercept is one more column of ones, and is
-    not penalised. The penalty is relative to the mean of X'X's diagonal.
+    not penalised. The penalty is relative to the mean of X'X's diagonal, and the greater the
+    fewer rows there are for each unknown: a head reads one row per example.
     """
 
     def __init__(self, groups: int, features: int, ridge: float, *, intercept: bool = True) -> None:
@@ -37,8 +39,10 @@ class Ridge:
         """The Cholesky factor; the ridge grows until there is one, for constant columns."""
         diagonal = self.gram.diagonal(dim1=1, dim2=2)
         scale = diagonal[:, :-1].mean(dim=1, keepdim=True).clamp_min(1e-30)
-        ridge = self._ridge
-        while ridge <= self._ridge * _LARGEST:
+        rows_seen = max(1.0, float(self.gram[0, -1, -1]))
+        ridge = self._ridge * (1 + _FEW * (self.gram.shape[1] - 1) / rows_seen)
+        largest = ridge * _LARGEST
+        while ridge <= largest:
             penalty = (ridge * scale).expand_as(diagonal).clone()
             penalty[:, -1] = 1e-9 * diagonal[:, -1] + 1e-30
             factor: torch.Tensor

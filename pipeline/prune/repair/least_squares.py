@@ -18,7 +18,8 @@ from pipeline.prune.consumers.walk import Inputs, Walk
 from pipeline.prune.repair.branches import Branch, Turn, find_branches
 from pipeline.prune.repair.equation import Equation, Strength
 
-Kept = Callable[[str, torch.Tensor], torch.Tensor]  # of a dense node's value what pruning keeps
+Kept = Callable[[str, torch.Tensor, int], torch.Tensor]
+"""Of a dense node's value, for a batch of this number, what pruning keeps."""
 
 
 class Repairer:
@@ -63,7 +64,7 @@ class Repairer:
 
     def _equation(self, site: Site) -> Equation:
         targets = [
-            self._kept(site.judged, self._dense.value(site.judged, batch))
+            self._kept(site.judged, self._dense.value(site.judged, batch), batch)
             for batch in range(len(self._dense))
         ]
         return Equation(self._module, site, self._pruned, targets, self._strength)
