@@ -134,13 +134,14 @@ def _drop_tensors(module: fx.GraphModule, whole: fx.GraphModule) -> None:
     """Delete the parameters and buffers that only the blocks used, under all their names."""
     _erase_idle(module, whole)
     before, after = _held(whole), _held(module)
-    tensors: dict[str, torch.Tensor] = {}
+    tensors: dict[str, object] = {name: attribute(module, name) for name in before | after}
     tensors.update(module.named_parameters(remove_duplicate=False))
     tensors.update(module.named_buffers(remove_duplicate=False))
-    staying = {storage_key(tensors[name]) for name in after if name in tensors}
-    leaving = {storage_key(tensors[name]) for name in before - after if name in tensors} - staying
-    for name, tensor in tensors.items():
-        if storage_key(tensor) in leaving:
+    keys = {name: storage_key(t) for name, t in tensors.items() if isinstance(t, torch.Tensor)}
+    staying = {keys[name] for name in after if name in keys}
+    leaving = {keys[name] for name in before - after if name in keys} - staying
+    for name, key in keys.items():
+        if key in leaving:
             _delete(module, name)
 
 
@@ -166,7 +167,8 @@ def _delete(module: torch.nn.Module, name: str) -> None:
         owner = attribute(module, path) if path else module
         assert isinstance(owner, torch.nn.Module)
         delattr(owner, last)
-        filled = owner._parameters or owner._buffers or owner._modules
+        stored = any(isinstance(value, torch.Tensor) for value in vars(owner).values())
+        filled = stored or owner._parameters or owner._buffers or owner._modules
         name = "" if filled else path
 
 
