@@ -92,7 +92,10 @@ def _repeated(query: Tensor, key: Tensor, value: Tensor, grouped: bool) -> tuple
 
 
 def _repeat_heads(each: Tensor, times: int) -> Tensor:
-    """(…, H, S, E) to (…, H·times, S, E); no converter lacks expand and reshape."""
+    """(…, H, S, E) to (…, H·times, S, E). One head is concatenated: LiteRT's converter gets the
+    expansion of a single one wrong, without a word."""
+    if each.shape[-3] == 1:
+        return torch.cat([each] * times, -3)
     *lead, heads, length, width = each.shape
     spread = each.unsqueeze(-3).expand(*lead, heads, times, length, width)
     return spread.reshape(*lead, heads * times, length, width)

@@ -16,7 +16,9 @@ from pipeline.graph.operators.entry import (
 )
 from pipeline.graph.terms import Vector
 
-_PASSES_ON = ("lift_fresh_copy", "alias", "detach", "clone", "to", "_to_copy", "contiguous")
+_PASSES_ON = frozenset(
+    ("lift_fresh_copy", "alias", "detach", "detach_", "clone", "to", "_to_copy", "contiguous")
+)
 
 
 def _embedding(call: Call) -> Result:
