@@ -30,8 +30,8 @@ Shares = float
 class Bench:
     """One seed's data and the dense network."""
 
-    def __init__(self, folder: Path, seed: int, say: Callable[[str], None]) -> None:
-        """`seed` draws the calibration images and seeds all training."""
+    def __init__(self, folder: Path, out: Path, seed: int, say: Callable[[str], None]) -> None:
+        """`seed` draws the calibration images and seeds all training; `out` keeps tables."""
         self.seed = seed
         self.task = CifarTask(folder, seed)
         self.say = say
@@ -41,7 +41,8 @@ class Bench:
         images = torch.cat([one for (one,), _ in self.task.batches("calibration")])
         self.plain = CalibrationData(tuple(self.task.batches("calibration")), self.task.loss)
         self.batches = [(part,) for part in self._widened(images).split(BATCH)]
-        self._tables: dict[str, Sensitivity] = {}
+        self._table = out / f"sensitivity-{seed}.json"
+        self._made: dict[tuple[str, Shares], Graph] = {}
 
     def _widened(self, images: Tensor) -> Tensor:
         """The calibration images, mirrored ones, and shifted ones."""
@@ -51,14 +52,20 @@ class Bench:
         return torch.cat([images, images.flip(-1), *shifted])
 
     def table(self) -> Sensitivity:
-        """What each group's widths cost, measured once."""
-        if "obs" not in self._tables:
-            evidence = observe(self.dense, survey(self.dense), "obs", self.plain)
-            half = CalibrationData(self.plain.batches[:PROBED])
-            self._tables["obs"] = measure(
-                self.dense, evidence, half, progress=lambda text, _: self.say(text)
-            )
-        return self._tables["obs"]
+        """What each group's widths cost, measured once and kept."""
+        if self._table.exists():
+            return Sensitivity.model_validate_json(self._table.read_text(encoding="utf-8"))
+        evidence = observe(self.dense, survey(self.dense), "obs", self.plain)
+        some = CalibrationData(self.plain.batches[:PROBED])
+        found = measure(self.dense, evidence, some, progress=lambda text, _: self.say(text))
+        self._table.write_text(found.model_dump_json(), encoding="utf-8")
+        return found
+
+    def made(self, way: str, share: Shares) -> Graph:
+        """What a way makes at this share of the MACs, before any training."""
+        if (way, share) not in self._made:
+            self._made[way, share] = WAYS[way](self, share)
+        return self._made[way, share]
 
     def accuracy(self, graph: Graph) -> float:
         """On the whole test set, in percent."""

@@ -115,7 +115,7 @@ def _run(jobs: list[Job], asked: argparse.Namespace, store: Path) -> None:
     """All jobs of one seed; a peer that is not installed is said to be absent."""
     if not jobs:
         return
-    bench = ways.Bench(asked.data, jobs[0].seed, _say)
+    bench = ways.Bench(asked.data, asked.out, jobs[0].seed, _say)
     for job in jobs:
         try:
             figure = _figure(bench, job)
@@ -132,7 +132,7 @@ def _figure(bench: ways.Bench, job: Job) -> Figure:
     if job.way == NATIVE:
         graph = bench.train(bench.native(job.share), ways.NATIVE)
     else:
-        graph = ways.WAYS[job.way](bench, job.share)
+        graph = bench.made(job.way, job.share)
         if job.training == "one epoch":
             graph = bench.train(graph, ways.EPOCH)
     kept = ways.macs(graph) / ways.macs(bench.dense)

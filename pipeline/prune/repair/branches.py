@@ -19,7 +19,8 @@ from pipeline.prune.consumers.sites import Site
 from pipeline.prune.consumers.walk import Walk
 from pipeline.prune.repair.equation import Equation
 
-_BETWEEN = ("relu", "relu_", "hardtanh", "hardtanh_", "gelu", "silu", "silu_", "hardswish")
+_BETWEEN = ("relu", "relu_", "hardtanh", "hardtanh_", "gelu", "silu", "hardswish")
+"""In place only where the written value has the same slope as the one it was."""
 _DAMPING = 0.03  # of the mean curvature
 
 
@@ -67,6 +68,7 @@ class Turn:
     def __init__(
         self, module: fx.GraphModule, walk: Walk, branch: Branch, inner: Equation, outer: Equation
     ) -> None:
+        """The branch's end has just been solved for."""
         self._module = module
         self._walk = walk
         self._branch = branch
@@ -107,7 +109,9 @@ class Turn:
         inner = self._inner.site
         with torch.enable_grad():
             start = self._walk.value(inner.judged, batch).detach().clone().requires_grad_()
-            end = self._walk.rerun(self._branch.path[len(inner.path) :], inner.judged, start, batch)
+            path = self._branch.path[len(inner.path) :]
+            given = start.clone()  # a rectifier may write to it
+            end = self._walk.rerun(path, inner.judged, given, batch)
             error = self._outer.lacking(end, batch)
             (gradient,) = torch.autograd.grad(error.square().sum() / 2, start)
         return self._inner.sampled(-gradient, batch)

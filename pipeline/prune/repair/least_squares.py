@@ -56,7 +56,8 @@ class Repairer:
                 inner = solved.pop(branch.inner)
                 turn = Turn(self._module, self._pruned, branch, inner, equation)
                 for _ in range(self._strength.turns):
-                    turn.take()
+                    if not turn.take():
+                        break
                     equation.renew()
                     equation.solve(self._strength.rounds)
             elif any(one.inner == site.name for one in self._branches.values()):
