@@ -81,14 +81,14 @@ def _judged(
     desk: Desk, made: Made, runtime: str, trial: Trial, samples: Samples, *, selected: bool
 ) -> Row:
     row = _row(desk, made, runtime, trial.candidate, samples)
-    plan = _plan(made)
+    plans = _plans(made)
     return row.model_copy(
         update={
             "verdict": _verdict(trial.verdict),
             "selected": selected,
             "agreement": made.seen[runtime].agreement,
-            "channels": _channels(plan),
-            "pinned": _pinned(plan),
+            "channels": _channels(plans),
+            "pinned": _pinned(plans),
             "float_operators": _floats(made),
             "history": _history(made),
             "attempts": _attempts(made, runtime, trial, samples),
@@ -128,18 +128,21 @@ def _verdict(verdict: Verdict) -> RowVerdict:
     )
 
 
-def _plan(made: Made) -> PrunePlan | None:
-    path = made.folder / "plan-0.json"
-    return PrunePlan.load(path) if path.exists() else None
+def _plans(made: Made) -> tuple[PrunePlan, ...]:
+    """The plans of all rounds, in order."""
+    count = json.loads((made.folder / "candidate.json").read_text())["plans"]
+    return tuple(PrunePlan.load(made.folder / f"plan-{number}.json") for number in range(count))
 
 
-def _channels(plan: PrunePlan | None) -> tuple[Channels, ...]:
-    groups = plan.groups if plan else ()
-    return tuple(Channels(name=one.name, kept=one.kept, size=one.size) for one in groups)
+def _channels(plans: tuple[PrunePlan, ...]) -> tuple[Channels, ...]:
+    """What is left after the last round of what there was before the first."""
+    groups = plans[0].groups if plans else ()
+    left = {one.name: one.kept for plan in plans for one in plan.groups}
+    return tuple(Channels(name=one.name, kept=left[one.name], size=one.size) for one in groups)
 
 
-def _pinned(plan: PrunePlan | None) -> tuple[Declined, ...]:
-    pinned = plan.pinned if plan else ()
+def _pinned(plans: tuple[PrunePlan, ...]) -> tuple[Declined, ...]:
+    pinned = plans[0].pinned if plans else ()
     return tuple(Declined(name=one.name, reason=one.reason) for one in pinned)
 
 

@@ -34,7 +34,12 @@ class Candidate:
 
     def pruned(self, plan: PrunePlan, graph: Graph) -> "Candidate":
         """This candidate after a plan was applied to its graph."""
-        line = f"prune: {plan.macs_kept / plan.macs_dense:.0%} of MACs kept"
+        dense = self.plans[0] if self.plans else plan
+        line = f"prune: {plan.macs_kept / max(1, dense.macs_dense):.0%} of MACs kept"
+        if blocks := [one.name for one in plan.blocks if one.removed]:
+            line += f", without {', '.join(blocks)}"
+        if size := sum(one.size for one in plan.weights):
+            line += f", {1 - sum(one.kept for one in plan.weights) / size:.0%} of weights zero"
         return Candidate(graph, (*self.plans, plan), (*self.lineage, line))
 
     def with_graph(self, graph: Graph, line: str) -> "Candidate":

@@ -95,6 +95,24 @@ def check(
 
 
 @app.command()
+def groups(
+    recipe: Annotated[Path, typer.Argument(help="A recipe folder or file.")],
+    html: Annotated[Path | None, typer.Option(help="Write a page to this file, too.")] = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Shows what hangs together in a recipe's model, and what is pinned and why."""
+
+    def door() -> int:
+        from pipeline import doors
+        from pipeline.groups_view import door as view
+
+        return view.show(doors.Order(recipe, overrides=tuple(overrides or ())), html, as_json)
+
+    leave_with(door, as_json)
+
+
+@app.command()
 def init(folder: Path, as_json: Json = False) -> None:
     """Writes a commented recipe folder that runs as it is, to fill in."""
 

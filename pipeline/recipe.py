@@ -19,15 +19,24 @@ from pipeline import recipe_source
 from pipeline.nearest import advice
 from pipeline.recipe_errors import explain, shown
 from pipeline.recipe_source import Location, Source
-from pipeline.recipe_steps import STEP_ORDER, Distill, Prune, Quantize, Recover, Section, Step
+from pipeline.recipe_steps import (
+    STEP_ORDER,
+    Distill,
+    Prune,
+    Quantize,
+    Recover,
+    Schedule,
+    Section,
+    Step,
+)
 from targets import device as devices
 from targets.budget import Budget
 from targets.device import Runtime
 from targets.errors import RecipeError
 
 __all__ = [
-    "Distill", "LoadedRecipe", "Prune", "Quantize", "Recipe", "Recover", "Step", "find", "read",
-    "schema",
+    "Distill", "LoadedRecipe", "Prune", "Quantize", "Recipe", "Recover", "Schedule", "Step", "find",
+    "read", "schema",
 ]  # fmt: skip
 
 FILE_NAME = "recipe.yaml"

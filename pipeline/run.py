@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline import evidence, sittings, stages
 from pipeline.desk import Desk
-from pipeline.recipe import Prune, Quantize
+from pipeline.recipe import Prune, Quantize, Schedule
 from pipeline.results import Judged, Made, Results
 from pipeline.search import Tried, best, escalate, next_ratio
 from targets.budget import told
@@ -67,7 +67,9 @@ def _search(desk: Desk, dense: Made, prune: Prune, tried: list[Tried]) -> float:
     """The least ratio that meets the limits on cost, by exporting and measuring unrecovered."""
     while (ratio := next_ratio(tried)) is not None:
         desk.console.step(f"search: pruning {ratio:.1%} of each group's channels")
-        folder = stages.prune(desk, dense.folder, _at(prune, ratio))
+        # in one round, and unrepaired: what is measured here does not depend on the weights
+        at_once = _at(prune, ratio).model_copy(update={"schedule": Schedule(), "repair": "none"})
+        folder = stages.prune(desk, dense.folder, at_once)
         exported = stages.export(desk, folder, desk.quantize)
         one = Tried(ratio, *sittings.short_trial(desk, dense.seen, exported))
         tried.append(one)
@@ -87,21 +89,29 @@ def _at(prune: Prune, ratio: float) -> Prune:
 
 def _finished(desk: Desk, dense: Made, prune: Prune | None) -> Judged:
     """A candidate after all of the recipe's steps, measured and judged."""
-    folder, names = dense.folder, []
-    if prune is not None:
-        desk.console.step(f"prune: {_told(prune)}")
-        folder = stages.prune(desk, folder, prune)
-        names.append("pruned-" + _short(prune))
-    if (recover := desk.recover) is not None:
-        desk.console.step(f"recover: {recover.epochs} epochs")
-        folder = stages.recover(desk, folder, recover)
-        names.append("recovered")
+    names = ["pruned-" + _short(prune)] if prune is not None else []
+    names += ["recovered"] if desk.recover is not None else []
+    folder = _shaped(desk, dense.folder, prune)
     if (quantize := desk.quantize) is not None:
         names.append("int8")
     name = "-".join(names)
     desk.console.step(f"{name}: exporting, scoring and measuring beside dense")
     made = _made(desk, name, folder, quantize)
     return _judged(desk, dense, replace(made, ratio=prune.ratio if prune else 0.0))
+
+
+def _shaped(desk: Desk, folder: Path, prune: Prune | None) -> Path:
+    """The model pruned and recovered, in as many rounds as the schedule has."""
+    rounds = prune.rounds if prune is not None else 1
+    for number in range(1, rounds + 1):
+        of = f" (round {number} of {rounds})" if rounds > 1 else ""
+        if prune is not None:
+            desk.console.step(f"prune: {_told(prune)}{of}")
+            folder = stages.prune(desk, folder, prune, number)
+        if (recover := desk.recover) is not None:
+            desk.console.step(f"recover: {recover.epochs} epochs{of}")
+            folder = stages.recover(desk, folder, recover)
+    return folder
 
 
 def _made(desk: Desk, name: str, folder: Path, quantize: Quantize | None) -> Made:
@@ -134,8 +144,15 @@ def _judged(desk: Desk, dense: Made, made: Made) -> Judged:
 def _told(prune: Prune) -> str:
     if prune.macs is not None:
         return f"to {prune.macs:.0%} of the MACs"
+    if prune.params is not None:
+        return f"to {prune.params:.0%} of the parameters"
+    if prune.size_bytes is not None:
+        return f"to {prune.size_bytes:,} bytes of parameters"
     return f"{prune.ratio:.1%} of each group's channels"
 
 
 def _short(prune: Prune) -> str:
-    return f"macs-{prune.macs:g}" if prune.macs is not None else f"{prune.ratio:g}"
+    for mode in ("macs", "params", "size_bytes"):
+        if (value := getattr(prune, mode)) is not None:
+            return f"{mode.replace('_', '-')}-{value}"
+    return f"{prune.ratio:g}"

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from pipeline import candidate as candidates
-from pipeline import evaluate
+from pipeline import evaluate, pruning
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
 from pipeline.graph import Graph
-from pipeline.prune import PrunePlan, apply, plan, verify
+from pipeline.prune import PrunePlan, apply, masks_of, verify
+from pipeline.prune.sensitivity import Sensitivity
 from pipeline.quantize import Quantized, quantize
 from pipeline.recipe import Prune, Quantize, Recover
 from pipeline.recover import recover as fine_tune
@@ -39,25 +40,43 @@ def dense(desk: Desk) -> Path:
     return desk.workspace.step("dense", {"task": desk.task.identity()}, work)
 
 
-def prune(desk: Desk, parent: Path, settings: Prune) -> Path:
-    """The parent with channels removed, checked against the masked original on real inputs."""
+def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
+    """The parent after a round of pruning, checked against the masked original on real inputs,
+    then repaired on the calibration split."""
+    table = _sensitivity(desk, parent, settings) if settings.strategy == "sensitivity" else None
 
     def work(folder: Path) -> None:
         before = candidates.load(parent, desk.dense)
-        decided = plan(
-            before.graph,
-            ratio=settings.ratio,
-            macs=settings.macs,
-            importance=settings.importance,
-            multiple=settings.multiple,
-        )
+        decided = pruning.decide(desk, before, settings, number, table)
         after = apply(before.graph, decided)
-        facts = {"oracle_error": _agree(desk, before.graph, decided, after)}
-        before.pruned(decided, after).save(folder)
+        error = _agree(
+            desk, before.graph, decided, after
+        )  # of the surgery alone: repair comes after
+        mended = pruning.mend(desk, before.graph, decided, after, settings.mending)
+        facts = {"round": number, "oracle_error": error, "repair": mended.told}
+        before.pruned(decided, mended.graph).save(folder)
         atomic_write(folder / "facts.json", json.dumps(facts) + "\n")
 
-    inputs = {"parent": parent.name, "settings": settings.model_dump(mode="json")}
+    inputs = {
+        "parent": parent.name,
+        "settings": settings.model_dump(mode="json"),
+        "round": number,
+        "quantized": desk.quantize is not None,  # a size in bytes is of int8 weights then
+    }
     return desk.workspace.step("prune", inputs, work)
+
+
+def _sensitivity(desk: Desk, parent: Path, settings: Prune) -> Sensitivity:
+    """The parent's table, a step of its own: every target is decided by the same one."""
+
+    def work(folder: Path) -> None:
+        before = candidates.load(parent, desk.dense)
+        table = pruning.sensitivity(desk, before, settings.importance)
+        atomic_write(folder / "sensitivity.json", table.model_dump_json(indent=1) + "\n")
+
+    inputs = {"parent": parent.name, "importance": settings.importance}
+    folder = desk.workspace.step("sensitivity", inputs, work)
+    return Sensitivity.model_validate_json((folder / "sensitivity.json").read_bytes())
 
 
 def _agree(desk: Desk, before: Graph, decided: PrunePlan, after: Graph) -> float:
@@ -76,7 +95,10 @@ def recover(desk: Desk, parent: Path, settings: Recover) -> Path:
 
     def work(folder: Path) -> None:
         student = candidates.load(parent, desk.dense)
-        done = fine_tune(student.graph, desk.dense, desk.task, settings, desk.console.progress)
+        masks = masks_of(student.plans[-1].weights) if student.plans else None
+        done = fine_tune(
+            student.graph, desk.dense, desk.task, settings, desk.console.progress, masks
+        )
         line = f"recover: {settings.epochs} epochs" + (", distilled" if settings.distill else "")
         student.with_graph(done.graph, line).save(folder)
         history = [epoch.to_json() for epoch in done.history]

@@ -19,6 +19,7 @@ import torch
 from torch.export import ExportedProgram
 
 from targets.errors import ConversionError, EnvironmentFault
+from targets.lowering import Lowerings, lower
 
 Precision = Literal["fp32", "int8"]
 Activations = Literal["int8", "uint8"]
@@ -35,15 +36,18 @@ NOISE = re.compile(
 )
 
 
-def specialise(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> ExportedProgram:
-    """The graph traced again with these inputs' static shapes, without where it came from.
+def specialise(
+    module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], lowerings: Lowerings
+) -> ExportedProgram:
+    """The graph traced again with these inputs' static shapes, without where it came from, and
+    with operators that the runtime's converter can't take written out (`lowerings`).
 
     Source paths, stack traces and module paths are dropped from its nodes: converters write them
     into names and metadata, and an artifact would then depend on the folder it was made in.
     The module is not changed; parameters are shared with it.
     """
     with torch.no_grad():
-        program = torch.export.export(module, inputs)
+        program = torch.export.export(lower(module, lowerings), inputs)
     for node in program.graph.nodes:
         for key in set(node.meta) - set(KEPT_METADATA):
             del node.meta[key]

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.graph.labels import Labelled, Parameter
+from pipeline.graph.solution import Content, Solution
 from pipeline.graph.terms import Atoms, Vector
+
+_NOWHERE = np.iinfo(np.int64).max
+Slot = tuple[int, int]  # rank of a parameter's first use, and one of its dimensions
 
 
 @dataclass(frozen=True)
@@ -19,39 +23,21 @@ class Class:
     reach: tuple[str, ...]
 
 
-@dataclass(frozen=True, order=True)
-class _Place:
-    """Where a parameter holds an atom: rank of the parameter's first use, dimension, index."""
+@dataclass(frozen=True)
+class _Places:
+    """Where parameters hold atoms: per content the slots in order, per atom the first place."""
 
-    rank: int
-    dimension: int
-    index: int
+    slots: dict[int, list[Slot]]
+    rank: Vector  # the number of an atom's first slot, or nowhere
+    index: Vector  # and its first index there
+    trained: Vector  # whether a trained parameter holds it
 
 
-def gather(labelled: Labelled) -> list[Class]:
+def gather(labelled: Labelled, solution: Solution) -> list[Class]:
     """The classes of all atoms that a trained parameter holds, in the order of their first use."""
-    places = _places(labelled)
-    trained = [parameter.trained for parameter in in_order(labelled)]
-    plannable = {
-        atom: found for atom, found in places.items() if any(trained[p.rank] for p in found)
-    }
-    return _named(_classes(labelled, plannable), plannable, labelled)
-
-
-def _places(labelled: Labelled) -> dict[int, list[_Place]]:
-    """The first index at which each parameter dimension holds each free atom."""
-    found: dict[int, list[_Place]] = defaultdict(list)
-    for rank, parameter in enumerate(in_order(labelled)):
-        for dimension, label in enumerate(parameter.labels):
-            if label is None:
-                continue
-            seen: set[int] = set()
-            for index, atoms in enumerate(labelled.terms.atoms(label)):
-                for atom in atoms:
-                    if atom not in seen:
-                        seen.add(atom)
-                        found[atom].append(_Place(rank, dimension, index))
-    return found
+    places = _places(labelled, solution)
+    classes = _classes(solution, places)
+    return _named(_held(solution, places, classes), labelled)
 
 
 def in_order(labelled: Labelled) -> list[Parameter]:
@@ -63,49 +49,101 @@ def in_order(labelled: Labelled) -> list[Parameter]:
     )
 
 
-def _classes(labelled: Labelled, places: dict[int, list[_Place]]) -> list[Atoms]:
+def _places(labelled: Labelled, solution: Solution) -> _Places:
+    slots: dict[int, list[Slot]] = defaultdict(list)
+    size = len(solution.terms)
+    first = np.full(size, _NOWHERE), np.zeros(size, np.int64)
+    trained = np.zeros(size, np.int64)
+    count = 0
+    for rank, parameter in enumerate(in_order(labelled)):
+        for dimension, content in enumerate(solution.of_each(parameter.labels)):
+            if content is None:
+                continue
+            if content.number not in slots:
+                _note_first(content, count, *first)
+            if parameter.trained:
+                trained[content.atoms] = 1
+            slots[content.number].append((rank, dimension))
+            count += 1
+    return _Places(slots, *first, trained)
+
+
+def _note_first(content: Content, slot: int, rank: Vector, index: Vector) -> None:
+    """Atoms that no earlier slot held get this slot, and their first index in it."""
+    new = rank[content.atoms] == _NOWHERE
+    atoms, places = content.atoms[new], content.spread(content.firsts)[new]
+    index[atoms] = _NOWHERE
+    np.minimum.at(index, atoms, places)
+    rank[atoms] = slot
+
+
+def _classes(solution: Solution, places: _Places) -> list[Vector]:
     """Atoms with parameters, by the axis they were made for and the vectors they occur in."""
-    signature = _signatures(labelled)
-    classes: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for atom in places:
-        classes[labelled.terms.axis(atom), signature[atom]].append(atom)
-    return [tuple(sorted(atoms, key=lambda atom: places[atom])) for atoms in classes.values()]
+    atoms = np.flatnonzero(places.trained)
+    atoms = atoms[np.lexsort((atoms, places.index[atoms], places.rank[atoms]))]
+    keys = np.column_stack(
+        [solution.terms.axes(atoms), _signatures(solution)[atoms].view(np.int64)]
+    )
+    _, which = np.unique(keys, axis=0, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    sizes = np.bincount(which.ravel()) if len(atoms) else np.zeros(0, np.int64)
+    return np.split(atoms[order], np.cumsum(sizes)[:-1]) if len(atoms) else []
 
 
-def _signatures(labelled: Labelled) -> dict[int, int]:
-    """Per atom, a sum of random 64-bit numbers, one per label vector that it occurs in."""
+def _signatures(solution: Solution) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """Per atom, a sum of random 64-bit numbers, one per content that it occurs in, modulo 2⁶⁴."""
     generator = np.random.default_rng(0)
-    signature: dict[int, int] = defaultdict(int)
-    for label in distinct(labelled):
-        mark = int(generator.integers(1 << 62))
-        terms, counts = np.unique(labelled.terms.roots(label), return_counts=True)
-        for term, count in zip(terms.tolist(), counts.tolist(), strict=True):
-            for atom in labelled.terms.resolve(term):
-                signature[atom] = (signature[atom] + mark * count) % (1 << 64)
+    marks = generator.integers(1 << 62, size=len(solution.contents), dtype=np.uint64)
+    signature = np.zeros(len(solution.terms), np.uint64)
+    for content, mark in zip(solution.contents, marks, strict=True):
+        times = content.spread(content.counts).astype(np.uint64)
+        np.add.at(signature, content.atoms, times * mark)
     return signature
 
 
-def distinct(labelled: Labelled) -> Iterator[Vector]:
-    """Every label vector once, in the graph's order."""
-    seen: dict[int, Vector] = {}
-    for label in labelled.vectors():
-        if label is not None and id(label) not in seen:
-            seen[id(label)] = label  # kept, so that no other vector takes its identity
-            yield label
+@dataclass(frozen=True)
+class _Held:
+    """A class with the slots that its atoms reach, and the places of its first atom."""
+
+    atoms: Atoms
+    reach: list[Slot]
+    first: list[tuple[Slot, int]]
 
 
-def _named(
-    classes: list[Atoms], places: dict[int, list[_Place]], labelled: Labelled
-) -> list[Class]:
+def _held(solution: Solution, places: _Places, classes: list[Vector]) -> list[_Held]:
+    """Where the parameters hold the atoms of every class."""
+    owner = np.full(len(solution.terms), -1)
+    for number, atoms in enumerate(classes):
+        owner[atoms] = number
+    held = [_Held(tuple(atoms.tolist()), [], []) for atoms in classes]
+    leaders = np.array([atoms[0] for atoms in classes], np.int64)
+    for number, slots in places.slots.items():
+        content = solution.contents[number]
+        reached = np.unique(owner[content.atoms])
+        for group in reached[reached >= 0].tolist():
+            held[group].reach.extend(slots)
+        found = np.isin(content.atoms, leaders)
+        for atom, index in _firsts(content.atoms[found], content.spread(content.firsts)[found]):
+            held[int(owner[atom])].first.extend((slot, index) for slot in slots)
+    return held
+
+
+def _firsts(atoms: Vector, indices: Vector) -> Iterator[tuple[int, int]]:
+    """The least index of each atom."""
+    order = np.lexsort((indices, atoms))
+    unique, at = np.unique(atoms[order], return_index=True)
+    yield from zip(unique.tolist(), indices[order][at].tolist(), strict=True)
+
+
+def _named(classes: list[_Held], labelled: Labelled) -> list[Class]:
     """Groups by the place of their first channel, named by it; a second one there is numbered."""
     names = [parameter.names[0] for parameter in in_order(labelled)]
     used: Counter[str] = Counter()
     ordered = []
-    for atoms in sorted(classes, key=lambda atoms: places[atoms[0]]):
-        spots = sorted({(p.rank, p.dimension) for atom in atoms for p in places[atom]})
-        reach = tuple(f"{names[rank]}[{dimension}]" for rank, dimension in spots)
+    for held in sorted(classes, key=lambda held: sorted(held.first)):
+        reach = tuple(f"{names[rank]}[{dimension}]" for rank, dimension in sorted(held.reach))
         used[reach[0]] += 1
         number = used[reach[0]]
         name = reach[0] if number == 1 else f"{reach[0]}#{number}"
-        ordered.append(Class(name, atoms, reach))
+        ordered.append(Class(name, held.atoms, reach))
     return ordered

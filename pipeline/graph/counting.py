@@ -7,29 +7,31 @@ import torch
 from torch import fx
 
 from pipeline.graph.census import Axes, Census, Product
-from pipeline.graph.classes import distinct
 from pipeline.graph.labels import Labelled
 from pipeline.graph.operators import rule_for
 from pipeline.graph.operators.entry import Call, Dimension
-from pipeline.graph.terms import Atoms, Terms, Vector
+from pipeline.graph.solution import Content, Solution
+from pipeline.graph.terms import Atoms, Vector
+
+_LASTING = -1  # the channel of an atom that no group holds
 
 
 def take_census(
-    module: fx.GraphModule, labelled: Labelled, members: Sequence[Atoms], batch: int
+    module: fx.GraphModule,
+    labelled: Labelled,
+    solution: Solution,
+    members: Sequence[Atoms],
+    batch: int,
 ) -> Census:
     """Numbers for all channels: `members[g]` are the atoms of group g, numbered in this order."""
-    counter = _Counter(labelled.terms, members)
-    for label in distinct(labelled):
-        counter.axis(label)
+    counter = _Counter(solution, members)
     work = [counter.product(dimensions) for dimensions in _work(module, labelled)]
-    weights = [
-        counter.product(list(zip(parameter.labels, parameter.shape, strict=True)))
-        for parameter in labelled.parameters
-        if parameter.trained
-    ]
+    trained = [parameter for parameter in labelled.parameters if parameter.trained]
+    weights = [counter.product(list(zip(one.labels, one.shape, strict=True))) for one in trained]
+    matrices = tuple(len(one.shape) >= 2 for one in trained)
     constant = np.array(counter.axes.constant, dtype=np.int64)
     rows, channels = counter.axes.rows(), len(counter.channel)
-    return Census(channels, constant, rows, tuple(work), batch, tuple(weights))
+    return Census(channels, constant, rows, tuple(work), batch, tuple(weights), matrices)
 
 
 def _work(module: fx.GraphModule, labelled: Labelled) -> Iterator[Sequence[Dimension]]:
@@ -44,33 +46,34 @@ def _work(module: fx.GraphModule, labelled: Labelled) -> Iterator[Sequence[Dimen
 
 
 class _Counter:
-    """Numbers axes by their label vector, and channels by their atom."""
+    """Makes an axis of every content, and channels of atoms."""
 
-    def __init__(self, terms: Terms, members: Sequence[Atoms]) -> None:
+    def __init__(self, solution: Solution, members: Sequence[Atoms]) -> None:
         self.axes = Axes()
         self.channel = {
             atom: number for number, atom in enumerate(a for atoms in members for a in atoms)
         }
-        self._terms = terms
-        self._numbers: dict[int, int] = {}
+        self._solution = solution
+        self._channels = np.full(len(solution.terms), _LASTING, np.int64)
+        self._channels[list(self.channel)] = list(self.channel.values())
+        for content in solution.contents:
+            self._add(content)
 
-    def axis(self, label: Vector) -> int:
-        """The number of a label vector's axis."""
-        if id(label) not in self._numbers:
-            self._numbers[id(label)] = self._add(label)
-        return self._numbers[id(label)]
+    def _add(self, content: Content) -> None:
+        """Atoms that no group holds always live."""
+        channels = self._channels[content.atoms]
+        free = channels != _LASTING
+        owner = content.spread(np.arange(len(content.terms)))[free]
+        lengths = np.bincount(owner, minlength=len(content.terms))
+        constant = int(content.counts[lengths == 0].sum())
+        living = lengths > 0
+        self.axes.add(constant, content.counts[living], lengths[living], channels[free])
 
-    def _add(self, label: Vector) -> int:
-        constant, rows = 0, []
-        terms, counts = np.unique(self._terms.roots(label), return_counts=True)
-        for term, count in zip(terms.tolist(), counts.tolist(), strict=True):
-            atoms = self._terms.resolve(term)
-            channels = [self.channel[atom] for atom in atoms if atom in self.channel]
-            if channels:
-                rows.append((count, channels))
-            else:
-                constant += count
-        return self.axes.add(constant, rows)
+    def _axis(self, label: Vector) -> int:
+        content = self._solution.of(label)
+        if content.number == len(self.axes.constant):  # a label of no node or parameter
+            self._add(content)
+        return content.number
 
     def product(self, dimensions: Sequence[Dimension]) -> Product:
         """The product of these dimensions' sizes."""
@@ -79,5 +82,5 @@ class _Counter:
             if label is None:
                 constant *= size
             else:
-                axes.append(self.axis(label))
+                axes.append(self._axis(label))
         return constant, tuple(axes)

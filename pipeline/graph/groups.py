@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.graph.census import Census, Mask
+from pipeline.graph.attributes import storage_key
+from pipeline.graph.census import Census, Mask, totals
 from pipeline.graph.classes import gather, in_order
 from pipeline.graph.counting import take_census
 from pipeline.graph.labels import Labelled, propagate
 from pipeline.graph.shapes import double_batch
+from pipeline.graph.solution import Solution
 from pipeline.graph.terms import Atoms
 from pipeline.graph.trace import Graph
 
@@ -56,6 +58,7 @@ class Survey:
     """
 
     labelled: Labelled
+    solution: Solution
     names: tuple[str, ...]
     members: tuple[Atoms, ...]
     reach: tuple[tuple[str, ...], ...]
@@ -79,53 +82,70 @@ class Survey:
 def groups(graph: Graph) -> ChannelGroups:
     """The channel groups of a graph."""
     found = survey(graph)
-    return ChannelGroups(tuple(_describe(found)), found.pinned)
+    return ChannelGroups(tuple(describe(found)), found.pinned)
 
 
 def survey(graph: Graph) -> Survey:
-    """Propagate labels through a graph and gather the groups."""
+    """Propagate labels through a graph and gather the groups; once, while the graph stays as it
+    is (weights may change)."""
+    basis = _basis(graph)
+    known = graph.memo.recall(basis)
+    if isinstance(known, Survey):
+        return known
+    found = _survey(graph)
+    graph.memo.keep(basis, found)
+    return found
+
+
+def _basis(graph: Graph) -> object:
+    """All that a survey depends on: nodes, stored tensors with their ties, stored numbers."""
+    state = graph.module.state_dict(keep_vars=True)
+    stored = [(name, tensor.requires_grad, *storage_key(tensor)) for name, tensor in state.items()]
+    numbers = [t._version for t in state.values() if t.dim() and not t.is_floating_point()]
+    shapes = [tensor.shape for tensor in graph.inputs]
+    return graph.module.code, stored, numbers, shapes, graph.dynamic_batch
+
+
+def _survey(graph: Graph) -> Survey:
     inputs = double_batch(graph.inputs, graph.dynamic_batch)
     labelled = propagate(graph.module, inputs)
-    classes = gather(labelled)
+    solution = Solution(labelled)
+    classes = gather(labelled, solution)
     batch = inputs[0].shape[0] if inputs and inputs[0].dim() else 1
     members = tuple(found.atoms for found in classes)
     return Survey(
         labelled,
+        solution,
         tuple(found.name for found in classes),
         members,
         tuple(found.reach for found in classes),
-        tuple(_pinned(labelled)),
-        take_census(graph.module, labelled, members, batch),
+        tuple(_pinned(labelled, solution)),
+        take_census(graph.module, labelled, solution, members, batch),
     )
 
 
-def _pinned(labelled: Labelled) -> Iterator[Pinned]:
+def _pinned(labelled: Labelled, solution: Solution) -> Iterator[Pinned]:
     """Parameter dimensions of which something is pinned for a stated reason, each class once."""
     terms = labelled.terms
     seen: set[int] = set()
     for parameter in in_order(labelled):
-        for dimension, label in enumerate(parameter.labels):
-            if label is None:
-                continue
-            roots = [t for t in np.unique(terms.roots(label)).tolist() if not terms.resolve(t)]
-            new = [root for root in roots if root not in seen and terms.reason(root)]
-            seen.update(roots)
-            if new:
-                yield Pinned(f"{parameter.names[0]}[{dimension}]", terms.reason(new[0]))
+        for dimension, content in enumerate(solution.of_each(parameter.labels)):
+            new = [] if content is None else set(content.constant().tolist()) - seen
+            seen.update(new)
+            reason = next(filter(None, map(terms.reason, sorted(new))), None)
+            if reason:
+                yield Pinned(f"{parameter.names[0]}[{dimension}]", reason)
 
 
-def _describe(found: Survey) -> Iterator[ChannelGroup]:
-    everything = found.census.everything()
-    macs = max(1, found.census.count_macs(everything))
-    weights = max(1, found.census.count_parameters(everything))
-    sizes = map(len, found.members)
-    for name, first, size, reach in zip(found.names, found.first, sizes, found.reach, strict=True):
-        without = everything.copy()
-        without[first : first + size] = False
-        yield ChannelGroup(
-            name,
-            size,
-            1 - found.census.count_macs(without) / macs,
-            1 - found.census.count_parameters(without) / weights,
-            reach,
-        )
+def describe(found: Survey) -> Iterator[ChannelGroup]:
+    """The groups of a survey, with their shares of the model."""
+    census, sizes = found.census, [len(atoms) for atoms in found.members]
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    everything = census.everything()
+    without = census.kept_without(owner, len(sizes))
+    macs = totals(census.macs, without) // census.batch / max(1, census.count_macs(everything))
+    weights = totals(census.parameters, without) / max(1, census.count_parameters(everything))
+    shares = zip((1 - macs).tolist(), (1 - weights).tolist(), strict=True)
+    described = zip(found.names, sizes, shares, found.reach, strict=True)
+    for name, size, (macs_share, parameters_share), reach in described:
+        yield ChannelGroup(name, size, macs_share, parameters_share, reach)

@@ -29,6 +29,7 @@ class Terms:
         self._size = 1
         self._parent: Vector = np.zeros(1024, np.int64)
         self._axis: Vector = np.zeros(1024, np.int64)
+        self._scratch: Vector = np.zeros(1024, np.int64)
         self._axes = 0
         self._bound = np.zeros(1024, np.bool_)  # a root that is ONE or stands for a product
         self._bound[ONE] = True
@@ -65,11 +66,16 @@ class Terms:
             self._parent = np.concatenate([self._parent, np.zeros_like(self._parent)])
             self._axis = np.concatenate([self._axis, np.zeros_like(self._axis)])
             self._bound = np.concatenate([self._bound, np.zeros_like(self._bound)])
+            self._scratch = np.zeros_like(self._parent)
         terms = np.arange(first, last, dtype=np.int64)
         self._parent[first:last], self._axis[first:last], self._size = terms, axis, last
         return terms
 
     # ---------------------------------------------------------------- asking
+    def __len__(self) -> int:
+        """How many terms there are, ONE included."""
+        return self._size
+
     def root(self, term: int) -> int:
         """The representative of a term's class."""
         parent = self._parent
@@ -104,6 +110,11 @@ class Terms:
             self._resolved[root] = tuple(sorted(atoms))
         return self._resolved[root]
 
+    def resolve_each(self, roots: Vector) -> list[Atoms]:
+        """The free atoms of every one of these representatives."""
+        pairs = zip(roots.tolist(), self._bound[roots].tolist(), strict=True)
+        return [self.resolve(root) if bound else (root,) for root, bound in pairs]
+
     def atoms(self, vector: Vector) -> list[Atoms]:
         """The free atoms of every term of a vector."""
         unique, inverse = np.unique(self.roots(vector), return_inverse=True)
@@ -116,9 +127,9 @@ class Terms:
             return None
         return label
 
-    def axis(self, atom: int) -> int:
-        """The number of the axis that an atom was made for."""
-        return int(self._axis[atom])
+    def axes(self, atoms: Vector) -> Vector:
+        """The numbers of the axes that atoms were made for."""
+        return self._axis[atoms]
 
     def reason(self, term: int) -> str:
         """Why a term that resolved to nothing is pinned; empty where nobody said."""
@@ -183,13 +194,18 @@ class Terms:
             self._pin_all(left + right)
 
     def _unify_roots(self, x: Vector, y: Vector) -> None:
-        if not (self._bound[x].any() or self._bound[y].any()):
-            both = np.concatenate([x, y])
-            if len(np.unique(both)) == len(both):  # one free atom each: no order of solving matters
-                self._join(x, y)
-                return
+        free = not (self._bound[x].any() or self._bound[y].any())
+        if free and self._differ(np.concatenate([x, y])):  # one atom each: any order of solving
+            self._join(x, y)
+            return
         for a, b in dict.fromkeys(zip(x.tolist(), y.tolist(), strict=True)):
             self.equate(a, b)
+
+    def _differ(self, roots: Vector) -> bool:
+        """Whether no two of these are the same: each still finds the number that it left."""
+        numbers = np.arange(len(roots))
+        self._scratch[roots] = numbers
+        return bool((self._scratch[roots] == numbers).all())
 
     def _join(self, x: Vector, y: Vector) -> None:
         self._parent[np.maximum(x, y)] = np.minimum(x, y)

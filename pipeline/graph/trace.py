@@ -6,14 +6,16 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import fx
 from torch.utils._pytree import tree_leaves
 
 from pipeline.graph.autocast import inline_wrappers
+from pipeline.graph.canonical import canonicalise
 from pipeline.graph.faults import explain, refuse_data_dependence
+from pipeline.graph.memo import Memo
 from pipeline.graph.shapes import double_batch
 from targets.errors import TaskError
 
@@ -24,13 +26,14 @@ _ALONE = "the model computes something else for its example inputs than for a la
 class Graph:
     """A traced model in evaluation mode, with the inputs it was traced with (batch as given).
 
-    Where the batch is static, `static_reason` says why.
+    Where the batch is static, `static_reason` says why. `memo` holds the survey of its channels.
     """
 
     module: fx.GraphModule
     inputs: tuple[torch.Tensor, ...]
     dynamic_batch: bool
     static_reason: str | None = None
+    memo: Memo[object] = field(default_factory=Memo, init=False, repr=False, compare=False)
 
     def copy(self) -> "Graph":
         """The same graph with parameters of its own."""
@@ -94,7 +97,7 @@ def _export(
     graph = program.module(check_guards=False)
     assert isinstance(graph, fx.GraphModule)
     refuse_data_dependence(graph)
-    return inline_wrappers(graph)
+    return canonicalise(inline_wrappers(graph))
 
 
 @contextmanager

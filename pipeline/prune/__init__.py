@@ -4,9 +4,34 @@ May touch the exported graph and, for devices, nothing but plain numbers handed 
 recipes, data sets or runtimes. Applying works on a copy and is the only mutator.
 """
 
+from pipeline.prune.block_evidence import observe_blocks
+from pipeline.prune.block_planning import BlockCost, BlockEvidence, plan_blocks
+from pipeline.prune.blocks import Block, find_blocks
+from pipeline.prune.importance import CalibrationData
+from pipeline.prune.masks import WeightPlan, masks_of
 from pipeline.prune.planning import plan
-from pipeline.prune.plans import GroupPlan, PrunePlan
+from pipeline.prune.plans import BlockPlan, GroupPlan, PrunePlan
 from pipeline.prune.reference import verify
+from pipeline.prune.skipping import without_blocks
 from pipeline.prune.surgery import apply
+from pipeline.prune.weights import plan_weights
 
-__all__ = ["GroupPlan", "PrunePlan", "apply", "plan", "verify"]
+__all__ = [
+    "Block",
+    "BlockCost",
+    "BlockEvidence",
+    "BlockPlan",
+    "CalibrationData",
+    "GroupPlan",
+    "PrunePlan",
+    "WeightPlan",
+    "apply",
+    "find_blocks",
+    "masks_of",
+    "observe_blocks",
+    "plan",
+    "plan_blocks",
+    "plan_weights",
+    "verify",
+    "without_blocks",
+]

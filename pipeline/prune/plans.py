@@ -1,42 +1,22 @@
 """A pruning plan: what goes, what stays and why, as a document that replays on a fresh trace."""
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipeline.graph.groups import Pinned, Survey
+from pipeline.prune.masks import WeightPlan
+from pipeline.prune.settings import Document, Settings
 from targets.errors import ArtifactError
 
-Importance = Literal["magnitude"]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
+_LATER = ("blocks", "weights")  # keys that plans of this version did not have from the start
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Settings(_Document):
-    """What was asked for: a ratio of each group's channels to remove, or of the MACs to keep.
-
-    Kept widths are multiples of `multiple` where the group is wider than that.
-    """
-
-    ratio: Fraction | None = None
-    macs: Annotated[float, Field(gt=0, le=1)] | None = None
-    importance: Importance = "magnitude"
-    multiple: Annotated[int, Field(ge=1)] = 1
-
-    @model_validator(mode="after")
-    def _one_target(self) -> Self:
-        if (self.ratio is None) == (self.macs is None):
-            raise ValueError("give either ratio or macs")
-        return self
-
-
-class GroupPlan(_Document):
+class GroupPlan(Document):
     """One channel group: which of its `size` channels go, and why none where none may."""
 
     name: str
@@ -59,15 +39,35 @@ class GroupPlan(_Document):
         return self.size - len(self.removed)
 
 
-class PinnedPlan(_Document):
+class PinnedPlan(Document):
     """A parameter's dimension that stays whole, and why."""
 
     name: str
     reason: str
 
 
-class PrunePlan(_Document):
-    """A plan for one model. MACs are per example; parameters are counted in elements."""
+class BlockPlan(Document):
+    """One block: whether it goes, and why not where it must stay. MACs are per example."""
+
+    name: str
+    removed: bool
+    macs: Count
+    parameters: Count
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _may_go(self) -> Self:
+        if self.removed and self.reason is not None:
+            raise ValueError(f"{self.name}: it can't go: it {self.reason}")
+        return self
+
+
+class PrunePlan(Document):
+    """A plan for one model. MACs are per example; parameters are counted in elements.
+
+    Blocks go first: the groups are those of the graph without them. Single weights go last: their
+    shapes are those of the graph that the rest of the plan leaves.
+    """
 
     version: Literal[1] = 1
     settings: Settings
@@ -77,6 +77,8 @@ class PrunePlan(_Document):
     macs_kept: Count
     parameters_dense: Count
     parameters_kept: Count
+    blocks: tuple[BlockPlan, ...] = ()
+    weights: tuple[WeightPlan, ...] = ()
 
     def save(self, path: Path | str) -> None:
         """Write the plan as JSON."""
@@ -86,20 +88,48 @@ class PrunePlan(_Document):
     def load(cls, path: Path | str) -> Self:
         """Read a plan.
 
-        Raises ArtifactError for a file that can't be read or holds no plan.
+        Raises ArtifactError for a file that can't be read or holds no plan, one with keys too many
+        or too few included.
         """
         try:
-            return cls.model_validate_json(Path(path).read_bytes())
+            plan = cls.model_validate_json(Path(path).read_bytes())
         except OSError as fault:
             raise ArtifactError(f"{path}: can't be read: {fault.strerror}") from fault
         except ValidationError as fault:
             first = fault.errors()[0]
             key = ".".join(map(str, first["loc"])) or "the file"
             raise ArtifactError(f"{path}: no pruning plan: {key}: {first['msg']}") from fault
+        if missing := _missing(plan):
+            raise ArtifactError(f"{path}: no pruning plan: {missing}: Field required")
+        return plan
 
     def removed(self) -> dict[str, tuple[int, ...]]:
         """The channels that go, by group."""
         return {group.name: group.removed for group in self.groups}
+
+    def saved(self) -> tuple[int, int]:
+        """The MACs and the parameters of the blocks that go."""
+        return saved_by(self.blocks)
+
+
+def saved_by(blocks: Sequence[BlockPlan]) -> tuple[int, int]:
+    """The MACs and the parameters of those blocks that go."""
+    going = [block for block in blocks if block.removed]
+    return sum(block.macs for block in going), sum(block.parameters for block in going)
+
+
+def _missing(part: BaseModel, place: str = "") -> str:
+    """The first key that a file left out, though the program has a value for it; or ''."""
+    for key in type(part).model_fields:
+        if key not in (*part.model_fields_set, *_LATER):
+            return place + key
+        value = getattr(part, key)
+        parts = value if isinstance(value, tuple) else (value,)
+        for index, one in enumerate(parts):
+            inner = f"{place}{key}.{index}." if isinstance(value, tuple) else f"{place}{key}."
+            if isinstance(one, BaseModel) and (found := _missing(one, inner)):
+                return found
+    return ""
 
 
 def pinned_plans(pinned: tuple[Pinned, ...]) -> tuple[PinnedPlan, ...]:
@@ -108,7 +138,10 @@ def pinned_plans(pinned: tuple[Pinned, ...]) -> tuple[PinnedPlan, ...]:
 
 
 def check_fits(plan: PrunePlan, survey: Survey) -> None:
-    """Raise ArtifactError, naming the first difference, for a plan that is another model's."""
+    """Raise ArtifactError, naming the first difference, for a plan that is another model's.
+
+    The survey is of the graph without the plan's blocks.
+    """
     for difference in _differences(plan, survey):
         raise ArtifactError(f"the plan belongs to another model: {difference}")
     alive = survey.alive(plan.removed())
@@ -129,10 +162,12 @@ def _differences(plan: PrunePlan, survey: Survey) -> list[str]:
         elif planned.parameters != own[2]:
             other = sorted(set(planned.parameters) ^ set(own[2])) or list(own[2])
             found.append(f"group {planned.name} reaches {other[0]} in only one of them")
-    everything = survey.census.everything()
+    census, (macs, parameters) = survey.census, plan.saved()
+    macs += census.count_macs(census.everything())
+    parameters += census.count_parameters(census.everything())
     for name, planned_count, count in (
-        ("MACs", plan.macs_dense, survey.census.count_macs(everything)),
-        ("parameters", plan.parameters_dense, survey.census.count_parameters(everything)),
+        ("MACs", plan.macs_dense, macs),
+        ("parameters", plan.parameters_dense, parameters),
     ):
         if planned_count != count:
             found.append(f"the plan's model has {planned_count} {name}, this one {count}")

@@ -21,6 +21,7 @@ from pipeline.recover.mode import training
 from pipeline.recover.objective import Objective, TaskLoss
 from pipeline.recover.samples import Batch, Pass, passes
 from pipeline.recover.schedule import one_cycle
+from pipeline.recover.zeros import Masks, Zeros
 from targets.errors import TaskError
 
 WEIGHT_DECAY = 0.01
@@ -71,7 +72,12 @@ class Recovered:
 
 
 def recover(
-    student: Graph, teacher: Graph, task: LearntTask, settings: Recover, progress: Progress
+    student: Graph,
+    teacher: Graph,
+    task: LearntTask,
+    settings: Recover,
+    progress: Progress,
+    masks: Masks | None = None,
 ) -> Recovered:
     """Trains a copy of the student towards the task's targets and the teacher's outputs.
 
@@ -86,13 +92,14 @@ def recover(
         task: gives batches, metrics and loss.
         settings: epochs, learning rate, distillation and seed.
         progress: told of every step: a message with the time left, and the fraction done.
+        masks: per parameter, which of its elements are trained; the others stay zero.
 
     Raises:
         TaskError: no loss where one is needed, an empty split, a loss that is not finite, or
             nothing to train.
     """
     objective = _objective(task, settings)
-    trainer = _Trainer(student, teacher, task, settings, objective, progress)
+    trainer = _Trainer(student, teacher, task, settings, objective, progress, masks or {})
     with seeded(settings.seed):
         history = trainer.train()
     return Recovered(replace(student, module=trainer.module), history)
@@ -124,6 +131,7 @@ class _Trainer:
         settings: Recover,
         objective: Objective,
         progress: Progress,
+        masks: Masks,
     ) -> None:
         self.module: fx.GraphModule = copy.deepcopy(student.module)
         self._teacher = teacher.module
@@ -134,6 +142,7 @@ class _Trainer:
         self._means = means(self.module)
         self._trained = [one for one in self.module.parameters() if one.requires_grad]
         self._optimizer = _optimizer(self._trained)
+        self._zeros = Zeros(self.module, masks)
         self._started = time.monotonic()
 
     def train(self) -> tuple[Epoch, ...]:
@@ -175,11 +184,13 @@ class _Trainer:
             return loss.item()
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
+        self._zeros.hold_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self._trained, LARGEST_GRADIENT)
         self._check(norm.item(), "the gradient's norm")
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
+        self._zeros.hold_weights()
         return loss.item()
 
     def _taught(self, inputs: tuple[Tensor, ...]) -> object:

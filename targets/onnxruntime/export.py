@@ -8,6 +8,7 @@ from onnx import NodeProto
 
 from targets.conversion import Activations, Precision, converting, publish, specialise
 from targets.errors import ConversionError
+from targets.lowering import ALL_ATTENTION
 from targets.onnxruntime.pooling import name_global_pooling
 from targets.onnxruntime.strip import strip
 from targets.onnxruntime.uint8 import to_uint8
@@ -44,7 +45,8 @@ def export(
 
 
 def _convert(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> onnx.ModelProto:
-    program = torch.onnx.export(specialise(module, inputs), inputs, dynamo=True, verbose=False)
+    traced = specialise(module, inputs, ALL_ATTENTION)
+    program = torch.onnx.export(traced, inputs, dynamo=True, verbose=False)
     if program is None:
         raise ConversionError("ONNX Runtime can't take the model: nothing came of the conversion")
     model = program.model_proto

@@ -10,6 +10,7 @@ import torch
 
 from targets.conversion import Activations, Precision, converting, publish, specialise
 from targets.errors import ConversionError
+from targets.lowering import GROUPED_ATTENTION
 from targets.openvino.telemetry import declined
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _convert(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> "open
         import openvino
 
     shapes = [list(tensor.shape) for tensor in inputs]
-    model = openvino.convert_model(specialise(module, inputs), input=shapes)
+    model = openvino.convert_model(specialise(module, inputs, GROUPED_ATTENTION), input=shapes)
     _share_ranges(model)
     _rename(model)
     return model

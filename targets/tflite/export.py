@@ -7,6 +7,7 @@ import torch
 
 from targets.conversion import Activations, Precision, converting, publish, specialise
 from targets.errors import ConversionError
+from targets.lowering import ALL_ATTENTION
 
 FOLDED = False
 HEAVY = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL")
@@ -43,7 +44,7 @@ def _convert(
     import litert_torch
     from litert_torch.quantize.quant_config import QuantConfig
 
-    graph = specialise(module, inputs).module(check_guards=False)
+    graph = specialise(module, inputs, ALL_ATTENTION).module(check_guards=False)
     quantized = QuantConfig(pt2e_quantizer=STATIC) if precision == "int8" else None
     content: bytes = litert_torch.convert(graph, inputs, quant_config=quantized).model_content()
     return content

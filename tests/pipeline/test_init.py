@@ -11,7 +11,8 @@ import yaml
 from pipeline import init as initialising
 from pipeline.init import TEMPLATE, init
 from pipeline.recipe import Recipe, read
-from pipeline.recipe_steps import Distill, Prune, Quantize, Recover
+from pipeline.recipe_source import ALTERNATIVES
+from pipeline.recipe_steps import Distill, Prune, Quantize, Recover, Schedule
 from pipeline.task import load_for
 from targets.errors import EnvironmentFault, FolderInUse
 
@@ -51,7 +52,7 @@ def test_the_template_is_package_data():
 
 def test_the_template_names_every_key():
     text = (TEMPLATE / "recipe.yaml").read_text()
-    for model in (Recipe, Prune, Recover, Distill, Quantize):
+    for model in (Recipe, Prune, Schedule, Recover, Distill, Quantize):
         for key in model.model_fields:
             assert re.search(rf"\b{key}:", text), key
 
@@ -61,7 +62,7 @@ def test_the_lines_that_are_commented_out_are_valid_too(tmp_path):
     file = tmp_path / "x" / "recipe.yaml"
     for line in re.findall(r"# (\w+: [\w.]+) {2,}", file.read_text()):
         key, value = next(iter(yaml.safe_load(line).items()))
-        place = {"ratio": "steps.0.prune", "macs": "steps.0.prune", "to": "steps.0.prune"}
+        place = dict.fromkeys(ALTERNATIVES["prune"], "steps.0.prune")
         section = "budget.metric" if key == "max_class_drop" else place.get(key, "budget")
         assert read(tmp_path / "x", [f"{section}.{key}={value}"])
 

@@ -148,6 +148,50 @@ FAULTS = {
         ("to: budget", "to: budget, share: false"),
         "recipe.yaml:11: steps.0.prune.share: found false; allowed: true",
     ),
+    "two bounds in the wrong order": (
+        ("to: budget", "ratio: 0.5, bounds: {stem: [16, 8]}"),
+        "recipe.yaml:11: steps.0.prune.bounds.stem: found [16, 8]; allowed: [least, most]",
+    ),
+    "a bound too few": (
+        ("to: budget", "ratio: 0.5, bounds: {stem: [8]}"),
+        "recipe.yaml:11: steps.0.prune.bounds.stem: found [8]; allowed: [least, most]",
+    ),
+    "names to keep that are no list": (
+        ("to: budget", "ratio: 0.5, keep: stem"),
+        "recipe.yaml:11: steps.0.prune.keep: found 'stem'; allowed: a list (Names of groups",
+    ),
+    "no rounds": (
+        ("to: budget", "ratio: 0.5, schedule: {steps: 0}"),
+        "recipe.yaml:11: steps.0.prune.schedule.steps: found 0; allowed: greater than or equal",
+    ),
+    "a share of bytes": (
+        ("to: budget", "size_bytes: 0.5"),
+        "recipe.yaml:11: steps.0.prune.size_bytes: found 0.5; allowed: a whole number (The most",
+    ),
+    "unknown strategy": (
+        ("to: budget", "ratio: 0.5, strategy: globl"),
+        "recipe.yaml:11: steps.0.prune.strategy: found 'globl'; did you mean 'global'? allowed:",
+    ),
+    "unknown repair": (
+        ("to: budget", "ratio: 0.5, repair: least"),
+        "recipe.yaml:11: steps.0.prune.repair: found 'least'; did you mean 'least-squares'? all",
+    ),
+    "a mode of other granularity": (
+        ("to: budget", "params: 0.5, granularity: block"),
+        "recipe.yaml:11: steps.0.prune: found params; allowed: exactly one of to, ratio, macs",
+    ),
+    "a pattern of channels": (
+        ("to: budget", 'pattern: "2:4"'),
+        "recipe.yaml:11: steps.0.prune: found pattern; allowed: exactly one of to, ratio, macs,",
+    ),
+    "a setting that would do nothing": (
+        ("to: budget", "ratio: 0.5, granularity: block, importance: taylor"),
+        "recipe.yaml:11: steps.0.prune: found importance; allowed: without it where granularity is",
+    ),
+    "a repair that would fill zeros": (
+        ("to: budget", "ratio: 0.5, granularity: weight, repair: least-squares"),
+        "recipe.yaml:11: steps.0.prune: found repair: least-squares; allowed: without it where",
+    ),
     "task above the folder": (
         ("task: task.py", "task: ../task.py"),
         "recipe.yaml:2: task: found '../task.py'; allowed: a file inside the recipe's folder",

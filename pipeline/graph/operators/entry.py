@@ -157,10 +157,11 @@ class Rewrite(Call):
         alive: Callable[[Label, int], Mask],
         module: fx.GraphModule,
     ) -> None:
-        """`alive` tells which of a dimension's indices are kept."""
+        """`alive` tells which of a dimension's indices are kept. Constants are read from the
+        graph as it was, and written to the module that is being cut."""
         super().__init__(node, known)
         self.alive = alive
-        self.module = module
+        self._cut = module
 
     def kept(self, label: Label, size: int) -> int:
         """How many indices of a dimension are kept."""
@@ -177,11 +178,11 @@ class Rewrite(Call):
     def store(self, tensor: torch.Tensor, like: fx.Node) -> fx.Node:
         """A node that gives a new buffer of the module, of this node's own, in place of `like`."""
         name = f"{self.node.name}_kept"
-        while hasattr(self.module, name):
+        while hasattr(self._cut, name):
             name += "_again"
-        self.module.register_buffer(name, tensor)
-        with self.module.graph.inserting_before(self.node):
-            made = self.module.graph.get_attr(name)
+        self._cut.register_buffer(name, tensor)
+        with self._cut.graph.inserting_before(self.node):
+            made = self._cut.graph.get_attr(name)
         mode = getattr(like.meta.get("val"), "fake_mode", None)
         if mode is not None:
             made.meta["val"] = mode.from_tensor(tensor)

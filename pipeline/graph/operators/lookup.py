@@ -5,10 +5,20 @@ import torch
 from torch import fx
 
 from pipeline.graph.attributes import attribute
-from pipeline.graph.operators.entry import Call, Operator, Result, Rewrite, Value, operator_name
+from pipeline.graph.operators.entry import (
+    Call,
+    Labels,
+    Operator,
+    Result,
+    Rewrite,
+    Value,
+    operator_name,
+)
 from pipeline.graph.terms import Vector
 
-_PASSES_ON = ("lift_fresh_copy", "alias", "detach", "clone", "to", "_to_copy", "contiguous")
+_PASSES_ON = frozenset(
+    ("lift_fresh_copy", "alias", "detach", "detach_", "clone", "to", "_to_copy", "contiguous")
+)
 
 
 def _embedding(call: Call) -> Result:
@@ -17,6 +27,35 @@ def _embedding(call: Call) -> Result:
     for label in indices.labels:
         call.pin(label, "looks it up")
     return [*[None] * len(indices.shape), weight.labels[1]]
+
+
+def _embedding_bag(call: Call) -> Result:
+    """Bags of looked-up rows, one after another: the first of four tensors has the channels."""
+    weight = call.tensor("weight")
+    call.pin(weight.labels[0], "looks it up")
+    for name in ("indices", "offsets", "per_sample_weights"):
+        found = call.tensor_or_none(name)
+        for label in found.labels if found else ():
+            call.pin(label, "looks it up")
+    rest: list[Labels] = [[None] * len(shape) for shape in call.shapes[1:]]
+    return ([None, weight.labels[1]], *rest)
+
+
+def _gather(call: Call) -> Result:
+    """Entries named one by one along a dimension, which stays whole; the others go together."""
+    value, index = call.tensor("self"), call.tensor("index")
+    along = call.dimension(len(value.shape))
+    call.pin(value.labels[along], "looks it up")
+    call.pin(index.labels[along], "looks it up")
+    labels: Labels = []
+    for place, (own, other) in enumerate(zip(value.labels, index.labels, strict=True)):
+        if place == along or value.shape[place] == index.shape[place]:
+            labels.append(None if place == along else call.unify(own, other))
+        else:  # only the first entries are read
+            call.pin(own, "reads its first entries")
+            call.pin(other, "reads its first entries")
+            labels.append(None)
+    return labels
 
 
 def _index(call: Call) -> Result:
@@ -101,6 +140,8 @@ INDEX = Operator(_index, _rewrite_index)
 
 RULES = {
     "embedding": Operator(_embedding),
+    "embedding_bag": Operator(_embedding_bag),
+    "gather": Operator(_gather),
     "index": INDEX,
     "index_select": INDEX,
 }

@@ -48,6 +48,16 @@ def _along(call: Call) -> Result:
     return call.alike(value.labels)
 
 
+def _largest(call: Call) -> Result:
+    """A few indices of a whole dimension, which are others for every example."""
+    value = call.tensor("self")
+    along = call.dimension(len(value.shape))
+    call.pin(value.labels[along], "looks for the largest in it")
+    labels = list(value.labels)
+    labels[along] = None
+    return call.alike(labels)
+
+
 REDUCTION, ALONG = Operator(_reduction), Operator(_along)
 EXTREMUM, POSITIONAL = Operator(_extremum), Operator(_positional)
 
@@ -60,5 +70,6 @@ RULES = {
     **dict.fromkeys(("max", "min"), EXTREMUM),
     **dict.fromkeys(("argmax", "argmin"), POSITIONAL),
     **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum"), ALONG),
-    **dict.fromkeys(("cumprod", "sort"), ALONG),
+    **dict.fromkeys(("cumprod", "sort", "argsort"), ALONG),
+    "topk": Operator(_largest),
 }

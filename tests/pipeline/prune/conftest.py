@@ -16,19 +16,6 @@ from pipeline.prune.reference import differences
 TOLERANCE = 1e-9
 
 
-def _randomise(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Float64, with no parameter or statistic at a value that hides a mistake (0 or 1)."""
-    generator = torch.Generator().manual_seed(seed)
-    module = module.double().eval()
-    for tensor in [*module.parameters(), *module.buffers()]:
-        if not tensor.is_floating_point():
-            continue
-        noise = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
-        with torch.no_grad():
-            tensor.copy_(noise + 0.5 if tensor.dim() <= 1 else noise - 0.5)
-    return module
-
-
 def _random_plan(planned: PrunePlan, seed: int) -> PrunePlan:
     """The same groups with random channels removed, at least one kept."""
     generator = np.random.default_rng(seed)
@@ -53,19 +40,13 @@ def assert_equal(graph: Graph, chosen: PrunePlan, inputs: tuple[torch.Tensor, ..
 
 
 @pytest.fixture(scope="session")
-def randomise() -> Callable[..., nn.Module]:
-    """Gives a module random parameters and statistics that hide nothing."""
-    return _randomise
-
-
-@pytest.fixture(scope="session")
 def random_plan() -> Callable[[PrunePlan, int], PrunePlan]:
     """Removes random channels in place of those that a plan removes."""
     return _random_plan
 
 
 @pytest.fixture
-def prove() -> Callable[..., PrunePlan]:
+def prove(randomise: Callable[..., nn.Module]) -> Callable[..., PrunePlan]:
     """Prune a module by half and at random; every node must equal the reference.
 
     Gives the plan for half, so that a test can say what must have been pruned.
@@ -73,7 +54,7 @@ def prove() -> Callable[..., PrunePlan]:
 
     def run(module: nn.Module, *inputs: torch.Tensor, ratio: float = 0.5) -> PrunePlan:
         inputs = tuple(one.double() if one.is_floating_point() else one for one in inputs)
-        graph = trace(_randomise(module), inputs)
+        graph = trace(randomise(module), inputs)
         half = plan(graph, ratio=ratio)
         assert_equal(graph, half, inputs)
         for seed in range(2):

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.graph.census import Census, Rows
+from pipeline.prune.decision import decide
 from pipeline.prune.importance import Evidence, GroupEvidence
-from pipeline.prune.planning import decide, kept_width
-from pipeline.prune.plans import Settings
+from pipeline.prune.settings import Settings
+from pipeline.prune.widths import kept_width
 from targets.errors import UsageError
 
 
@@ -117,7 +118,7 @@ def _macs(evidence: Evidence, removed: tuple[tuple[int, ...], ...]) -> int:
 
 def test_macs_out_of_reach_are_refused_with_what_is_possible() -> None:
     with pytest.raises(
-        UsageError, match=r"0\.001 can't be reached; no ratio leaves less than 0\.0625"
+        UsageError, match=r"0\.001 can't be reached; no plan leaves less than 0\.0625"
     ):
         decide(chain(8, 8), Settings(macs=0.001))
 

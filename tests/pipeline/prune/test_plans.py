@@ -110,7 +110,12 @@ def test_a_plan_cannot_be_applied_twice() -> None:
         ({"groups": [{"name": "a", "size": 2, "removed": [0, 1], "parameters": []}]}, "lose all"),
         ({"groups": [{"name": "a", "size": 2, "removed": [2], "parameters": []}]}, "ascending"),
         ({"groups": [{"name": "a", "size": 3, "removed": [1, 0], "parameters": []}]}, "ascending"),
-        ({"settings": {"ratio": 0.5, "macs": 0.5}}, "either ratio or macs"),
+        ({"settings": {"ratio": 0.5, "macs": 0.5}}, "exactly one of ratio, macs"),
+        ({"settings": {"ratio": 0.5}}, r"settings\.macs: Field required"),
+        (
+            {"groups": [{"name": "a", "size": 2, "removed": [], "parameters": []}]},
+            r"groups\.0\.reason: Field required",
+        ),
     ],
 )
 def test_a_file_that_is_no_plan_is_refused(change: dict, told: str, tmp_path: Path) -> None:
@@ -135,7 +140,7 @@ def test_a_missing_or_broken_file_is_refused(tmp_path: Path) -> None:
         ({"ratio": -0.1}, "ratio"),
         ({"ratio": float("nan")}, "ratio"),
         ({"macs": 0.0}, "macs"),
-        ({}, "either ratio or macs"),
+        ({}, "exactly one of ratio, macs"),
         ({"ratio": 0.5, "multiple": 0}, "multiple"),
         ({"ratio": 0.5, "importance": "luck"}, "importance"),
     ],
