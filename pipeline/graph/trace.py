@@ -2,10 +2,11 @@
 
 import copy
 import inspect
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -102,12 +103,12 @@ def _export(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter logs whole graphs before it raises; the error says it in one line. And it warns
+    """The exporter logs and prints whole graphs before it raises; the error says it in one line. And it warns
     of its own recurrent layers, which hold their weights in a list too."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.filterwarnings(
                 "ignore", r"The tensor attributes? .*_flat_weights", UserWarning
             )
