@@ -7,7 +7,7 @@ from torch.utils import _pytree as pytree
 from pipeline.graph.trace import Graph
 from pipeline.prune.block_planning import BlockCost, BlockEvidence
 from pipeline.prune.blocks import Block, look_for_blocks
-from pipeline.prune.importance.data import CalibrationData, Inputs
+from pipeline.prune.calibration import CalibrationData, Inputs
 from pipeline.prune.skipping import take_out
 from targets.errors import TaskError
 
