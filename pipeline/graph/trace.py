@@ -103,8 +103,8 @@ def _export(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter logs and prints whole graphs before it raises; the error says it in one line. And it warns
-    of its own recurrent layers, which hold their weights in a list too."""
+    """The exporter logs and prints whole graphs before it raises; the error says it in one line.
+    And it warns of its own recurrent layers, which hold their weights in a list too."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
