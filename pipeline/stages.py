@@ -5,7 +5,7 @@ the next step needs as its key.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -40,6 +40,13 @@ def dense(desk: Desk) -> Path:
     return desk.workspace.step("dense", {"task": desk.task.identity()}, work)
 
 
+def _computed(
+    desk: Desk, name: str, inputs: Mapping[str, object], work: Callable[[Path], None]
+) -> Path:
+    """A step whose numbers are sums that torch splits by thread, so their last bits depend on it."""
+    return desk.workspace.step(name, {**inputs, "threads": torch.get_num_threads()}, work)
+
+
 def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
     """The parent after a round of pruning, checked against the masked original on real inputs,
     then repaired on the calibration split."""
@@ -49,9 +56,7 @@ def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
         before = candidates.load(parent, desk.dense)
         decided = pruning.decide(desk, before, settings, number, table)
         after = apply(before.graph, decided)
-        error = _agree(
-            desk, before.graph, decided, after
-        )  # of the surgery alone: repair comes after
+        error = _agree(desk, before.graph, decided, after)  # of the surgery alone, before repair
         mended = pruning.mend(desk, before.graph, decided, after, settings.mending)
         facts = {"round": number, "oracle_error": error, "repair": mended.told}
         before.pruned(decided, mended.graph).save(folder)
@@ -63,7 +68,7 @@ def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
         "round": number,
         "quantized": desk.quantize is not None,  # a size in bytes is of int8 weights then
     }
-    return desk.workspace.step("prune", inputs, work)
+    return _computed(desk, "prune", inputs, work)
 
 
 def _sensitivity(desk: Desk, parent: Path, settings: Prune) -> Sensitivity:
@@ -75,7 +80,7 @@ def _sensitivity(desk: Desk, parent: Path, settings: Prune) -> Sensitivity:
         atomic_write(folder / "sensitivity.json", table.model_dump_json(indent=1) + "\n")
 
     inputs = {"parent": parent.name, "importance": settings.importance}
-    folder = desk.workspace.step("sensitivity", inputs, work)
+    folder = _computed(desk, "sensitivity", inputs, work)
     return Sensitivity.model_validate_json((folder / "sensitivity.json").read_bytes())
 
 
@@ -107,9 +112,8 @@ def recover(desk: Desk, parent: Path, settings: Recover) -> Path:
     inputs = {
         "parent": parent.name,
         "settings": settings.model_dump(mode="json"),
-        "threads": torch.get_num_threads(),  # sums are split by thread, so the weights depend on it
     }
-    return desk.workspace.step("recover", inputs, work)
+    return _computed(desk, "recover", inputs, work)
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ def export(desk: Desk, parent: Path, settings: Quantize | None) -> Exported:
         "settings": settings.model_dump(mode="json") if settings else None,
         "activations": {runtime: desk.device.activations_for(runtime) for runtime in desk.targets},
     }
-    folder = desk.workspace.step("export", inputs, work)
+    folder = _computed(desk, "export", inputs, work)
     failures = json.loads((folder / "failures.json").read_text())
     files = {name: _file(folder, name) for name in desk.targets if name not in failures}
     return Exported(folder, files, failures)
