@@ -43,7 +43,7 @@ def dense(desk: Desk) -> Path:
 def _computed(
     desk: Desk, name: str, inputs: Mapping[str, object], work: Callable[[Path], None]
 ) -> Path:
-    """A step whose numbers are sums that torch splits by thread, so their last bits depend on it."""
+    """A step whose numbers torch sums by thread, so that their last bits depend on the count."""
     return desk.workspace.step(name, {**inputs, "threads": torch.get_num_threads()}, work)
 
 
