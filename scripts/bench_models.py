@@ -4,8 +4,8 @@ Plain definitions after the papers; their parameter counts are those of the publ
 """
 
 import torch
-from torch.nn import functional
 from torch import Tensor, nn
+from torch.nn import functional
 
 IMAGE = (1, 3, 224, 224)
 
