@@ -36,6 +36,12 @@ class Pruned:
     inputs: Inputs
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """The same inputs every time."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def journey(randomise, tmp_path: Path) -> Callable[..., Pruned]:
     """Trace, plan at half the MACs, apply; every node equals the reference in float64; one step of

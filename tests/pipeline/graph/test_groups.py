@@ -6,6 +6,7 @@ from pytest import approx
 from torch import Tensor, nn
 
 from pipeline.graph import groups, trace
+from pipeline.graph.groups import survey
 from pipeline.graph.operators import RULES
 
 IMAGE = torch.randn(1, 3, 8, 8)
@@ -111,3 +112,14 @@ def test_every_rule_names_an_operator_that_exists() -> None:
     """A misspelt entry would never be found."""
     unknown = [name for name in RULES if not hasattr(torch.ops.aten, name)]
     assert not unknown
+
+
+def test_a_survey_is_kept_while_the_graph_stays() -> None:
+    graph = trace(Residual(), (IMAGE,))
+    first = survey(graph)
+    with torch.no_grad():
+        graph.module.head.weight.zero_()
+    assert survey(graph) is first
+    assert survey(graph.copy()) is not first
+    graph.module.inner.weight = nn.Parameter(torch.randn(16, 8, 1, 1))
+    assert survey(graph) is not first
