@@ -1,13 +1,13 @@
 """Taking the census of a labelled graph: its axes, its work and its weights become numbers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import fx
 
 from pipeline.graph.census import Axes, Census, Product
-from pipeline.graph.labels import Labelled
+from pipeline.graph.labels import FAULTS, Labelled
 from pipeline.graph.operators import rule_for
 from pipeline.graph.operators.entry import Call, Dimension
 from pipeline.graph.solution import Content, Solution
@@ -25,7 +25,7 @@ def take_census(
 ) -> Census:
     """Numbers for all channels: `members[g]` are the atoms of group g, numbered in this order."""
     counter = _Counter(solution, members)
-    work = [counter.product(dimensions) for dimensions in _work(module, labelled)]
+    work = [counter.product(dimensions) for dimensions in _work(module, labelled, batch)]
     trained = [parameter for parameter in labelled.parameters if parameter.trained]
     weights = [counter.product(list(zip(one.labels, one.shape, strict=True))) for one in trained]
     matrices = tuple(len(one.shape) >= 2 for one in trained)
@@ -34,15 +34,34 @@ def take_census(
     return Census(channels, constant, rows, tuple(work), batch, tuple(weights), matrices)
 
 
-def _work(module: fx.GraphModule, labelled: Labelled) -> Iterator[Sequence[Dimension]]:
-    """The dimensions of every product of sizes that counts multiply-accumulates."""
+def _work(module: fx.GraphModule, labelled: Labelled, batch: int) -> Iterator[Sequence[Dimension]]:
+    """The dimensions of every product of sizes that counts multiply-accumulates. Work on weights
+    alone is done once, whatever the batch: it counts for each example."""
+    of_inputs: set[fx.Node] = set()
     for node in module.graph.nodes:
+        if node.op == "placeholder" or not of_inputs.isdisjoint(node.all_input_nodes):
+            of_inputs.add(node)
         target = node.target
         if not isinstance(target, torch._ops.OpOverload) or node.name not in labelled.known.labels:
             continue
         rule = rule_for(target)
         if rule is not None and rule.macs is not None:
-            yield from rule.macs(Call(node, labelled.known))
+            times: list[Dimension] = [] if node in of_inputs else [(None, batch)]
+            for product in _products(rule.macs, Call(node, labelled.known), labelled):
+                yield [*product, *times]
+
+
+def _products(
+    macs: Callable[[Call], Sequence[Sequence[Dimension]]], call: Call, labelled: Labelled
+) -> Sequence[Sequence[Dimension]]:
+    """An operator's products. One that its rule gave up on may be beyond counting too: it stays
+    out of the sum, as the operators without a rule do, whose work nobody knows."""
+    if call.node.name not in labelled.declined:
+        return macs(call)
+    try:
+        return macs(call)
+    except FAULTS:
+        return []
 
 
 class _Counter:

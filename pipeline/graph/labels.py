@@ -18,7 +18,7 @@ from pipeline.graph.operators.entry import Call, Known, Labels, Result
 from pipeline.graph.shapes import Shape, Shapes, observe
 from pipeline.graph.terms import Label, Terms
 
-_FAULTS = (
+FAULTS = (  # what a rule raises that gives up
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -105,7 +105,7 @@ def _label_call(node: fx.Node, known: Known, store: "_Store") -> Result | None:
     try:
         result = rule.label(Call(node, known))
         _check(node, known.shapes, result)
-    except _FAULTS as fault:
+    except FAULTS as fault:
         store.declined.add(node.name)
         return _fall_back(node, known, f"the rule for '{target}' ({node.name}) gave up: {fault}")
     return result

@@ -31,9 +31,18 @@ from pipeline.prune.plans import PrunePlan, check_fits
 from pipeline.prune.skipping import without_blocks
 
 _STATISTICS = ("mean", "amax", "amin", "var", "std", "var_mean", "std_mean", "max", "min", "median")
-_MORE = ("prod", "logsumexp", "norm", "linalg_vector_norm", "softmax", "log_softmax")
+_MORE = (
+    "all",
+    "prod",
+    "logsumexp",
+    "norm",
+    "linalg_norm",
+    "linalg_vector_norm",
+    "pairwise_distance",
+)
+_SHARES = ("softmax", "log_softmax")
 _NORMS = ("layer_norm", "rms_norm", "group_norm")
-_OVER_KEPT = frozenset((*_STATISTICS, *_MORE, *_NORMS))
+_OVER_KEPT = frozenset((*_STATISTICS, *_MORE, *_SHARES, *_NORMS))
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32)
 Inputs = tuple[torch.Tensor, ...]
 

@@ -19,6 +19,7 @@ from pipeline.graph.operators import (
     recurrent,
     reductions,
     spatial,
+    spectral,
 )
 from pipeline.graph.operators.entry import Operator, Rules
 
@@ -35,6 +36,7 @@ _KINDS = (
     recurrent,
     reductions,
     spatial,
+    spectral,
 )
 RULES: Rules = {name: rule for kind in _KINDS for name, rule in kind.RULES.items()}
 

@@ -43,7 +43,7 @@ def _embedding_bag(call: Call) -> Result:
 
 def _gather(call: Call) -> Result:
     """Entries named one by one along a dimension, which stays whole; the others go together."""
-    value, index = call.tensor("self"), call.tensor("index")
+    value, index = call.tensor("self"), call.tensor("index", "indices")
     along = call.dimension(len(value.shape))
     call.pin(value.labels[along], "looks it up")
     call.pin(index.labels[along], "looks it up")
@@ -55,6 +55,24 @@ def _gather(call: Call) -> Result:
             call.pin(own, "reads its first entries")
             call.pin(other, "reads its first entries")
             labels.append(None)
+    return labels
+
+
+def _scatter(call: Call) -> Result:
+    """Entries put where an index says along a dimension, which stays whole, as does the number of
+    what is put there; the others go together."""
+    value, index = call.tensor("self"), call.tensor("index")
+    put = [one for name in ("src", "source") if (one := call.tensor_or_none(name))]
+    along = call.dimension(len(value.shape))
+    labels = list(value.labels)
+    for other in [*put, index] if len(index.shape) == len(labels) else put:
+        for place, (own, label) in enumerate(zip(labels, other.labels, strict=True)):
+            if place != along and value.shape[place] == other.shape[place]:
+                labels[place] = call.unify(own, label)
+                continue
+            call.pin(own, "puts entries into it")
+            call.pin(label, "puts entries of it elsewhere")
+            labels[place] = None
     return labels
 
 
@@ -137,11 +155,16 @@ def _width(index: fx.Node) -> int:
 
 
 INDEX = Operator(_index, _rewrite_index)
+_SCATTERS = (
+    *("scatter", "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_"),
+    *("index_add", "index_add_"),
+)
 
 RULES = {
     "embedding": Operator(_embedding),
     "embedding_bag": Operator(_embedding_bag),
-    "gather": Operator(_gather),
+    **dict.fromkeys(("gather", "take_along_dim"), Operator(_gather)),
+    **dict.fromkeys(_SCATTERS, Operator(_scatter)),
     "index": INDEX,
     "index_select": INDEX,
 }

@@ -36,11 +36,12 @@ def _rewrite_shape(rewrite: Rewrite) -> None:
 
 
 def _rewrite_unflatten(rewrite: Rewrite) -> None:
+    """As in a view, a -1 stays: it may hide the batch."""
     first = rewrite.dimension(len(rewrite.tensor("self").shape))
     sizes = rewrite.listed("sizes")
     kept = rewrite.kept_shape()[first : first + len(sizes)]
     pairs = zip(sizes, kept, strict=True)
-    rewrite.set("sizes", [size if isinstance(size, fx.Node) else count for size, count in pairs])
+    rewrite.set("sizes", [s if isinstance(s, fx.Node) or s == -1 else count for s, count in pairs])
 
 
 def _permute(call: Call) -> Result:
@@ -153,17 +154,20 @@ def _unfold(call: Call) -> Result:
 RESHAPE = Operator(_reshape)
 SIZED = Operator(_reshape, _rewrite_shape)
 TRANSPOSE = Operator(_transpose)
+_MATRIX = ("mT", "mH", "adjoint")
 
 RULES = {
     **dict.fromkeys(("view", "reshape", "_unsafe_view"), SIZED),
-    **dict.fromkeys(("flatten", "squeeze", "squeeze_", "unsqueeze", "unsqueeze_"), RESHAPE),
+    **dict.fromkeys(
+        ("flatten", "ravel", "squeeze", "squeeze_", "unsqueeze", "unsqueeze_"), RESHAPE
+    ),
     "unflatten": Operator(_reshape, _rewrite_unflatten),
     **dict.fromkeys(("reshape_as", "view_as"), Operator(_reshape_as)),
     "permute": Operator(_permute),
-    **dict.fromkeys(("transpose", "transpose_", "swapaxes", "swapdims", "t", "mT"), TRANSPOSE),
+    **dict.fromkeys(("transpose", "transpose_", "swapaxes", "swapdims", "t", *_MATRIX), TRANSPOSE),
     "numpy_T": Operator(_reverse),
     **dict.fromkeys(("movedim", "moveaxis"), Operator(_movedim)),
-    "expand": Operator(_expand, _rewrite_expand),
+    **dict.fromkeys(("expand", "broadcast_to"), Operator(_expand, _rewrite_expand)),
     "expand_as": Operator(_expand),
     **dict.fromkeys(("repeat", "tile"), Operator(_repeat)),
     "repeat_interleave": Operator(_repeat_interleave),

@@ -12,9 +12,22 @@ from pipeline.graph.terms import ONE, Label, Terms, Vector
 
 # ------------------------------------------------------------------ joining
 def _cat(call: Call) -> Result:
+    return _joined(call, call.dimension(len(call.shape)))
+
+
+def _side_by_side(call: Call) -> Result:
+    return _joined(call, 0 if len(call.shape) == 1 else 1)
+
+
+def _one_below_the_other(call: Call) -> Result:
+    return _joined(call, 0)
+
+
+def _joined(call: Call, along: int) -> Labels:
     values = [value for value in call.tensors("tensors") if value.shape != (0,)]
     rank = len(call.shape)
-    along = call.dimension(rank)
+    if any(len(value.shape) != rank for value in values):
+        raise NotImplementedError("tensors that get a dimension more")
     labels: Labels = []
     for place in range(rank):
         if place == along:
@@ -33,6 +46,14 @@ def _concatenate(parts: list[tuple[Label, int]]) -> Label:
     return np.concatenate(
         [np.full(size, ONE, np.int64) if label is None else label for label, size in parts]
     )
+
+
+def _meshgrid(call: Call) -> Result:
+    """A dimension of the grid for each tensor; by "xy" the first two change places."""
+    labels = [value.labels[0] if value.shape else None for value in call.tensors("tensors")]
+    if call.arguments.get("indexing") == "xy":
+        labels[:2] = labels[1::-1]
+    return tuple(list(labels) for _ in call.shapes)
 
 
 def _stack(call: Call) -> Result:
@@ -142,12 +163,42 @@ def _rewrite_slice(rewrite: Rewrite) -> None:
     rewrite.set("end", sys.maxsize if end == size else int(alive[:end].sum()))
 
 
+def _span(call: Call, size: int) -> tuple[int, int]:
+    """Where a narrowed dimension begins and ends."""
+    start = call.integer("start") % size
+    return start, start + call.integer("length")
+
+
 def _narrow(call: Call) -> Result:
     value = call.tensor("self")
     labels = list(value.labels)
     along = call.dimension(len(labels))
-    call.pin(labels[along], "narrows it")
-    labels[along] = None
+    label = labels[along]
+    if label is not None:
+        start, end = _span(call, value.shape[along])
+        labels[along] = label[start:end]
+    return labels
+
+
+def _rewrite_narrow(rewrite: Rewrite) -> None:
+    value = rewrite.tensor("self")
+    along = rewrite.dimension(len(value.shape))
+    label, size = value.labels[along], value.shape[along]
+    if label is None:
+        return
+    alive, (start, end) = rewrite.alive(label, size), _span(rewrite, size)
+    rewrite.set("start", int(alive[:start].sum()))
+    rewrite.set("length", int(alive[start:end].sum()))
+
+
+def _glu(call: Call) -> Result:
+    """The first half of a dimension, gated by the second: what goes, goes from both."""
+    value = call.tensor("self")
+    labels = list(value.labels)
+    along = call.dimension(len(labels))
+    label, half = labels[along], value.shape[along] // 2
+    if label is not None:
+        labels[along] = call.unify(label[:half], label[half:])
     return labels
 
 
@@ -193,15 +244,23 @@ def _rewrite_pad(rewrite: Rewrite) -> None:
     rewrite.set("pad", pad)
 
 
+_SPLITS = (
+    *("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk"),
+    "unsafe_split_with_sizes",
+)
 SPLIT, PAD, CAT = Operator(_split, _rewrite_split), Operator(_pad, _rewrite_pad), Operator(_cat)
 
 RULES = {
     **dict.fromkeys(("cat", "concat", "concatenate"), CAT),
+    **dict.fromkeys(("hstack", "column_stack"), Operator(_side_by_side)),
+    **dict.fromkeys(("vstack", "row_stack"), Operator(_one_below_the_other)),
     "stack": Operator(_stack),
-    **dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split"), SPLIT),
+    "meshgrid": Operator(_meshgrid),
+    **dict.fromkeys(_SPLITS, SPLIT),
     "unbind": Operator(_unbind),
     "select": Operator(_select, _rewrite_select),
     "slice": Operator(_slice, _rewrite_slice),
-    "narrow": Operator(_narrow),
+    "narrow": Operator(_narrow, _rewrite_narrow),
+    "glu": Operator(_glu),
     **dict.fromkeys(("pad", "constant_pad_nd"), PAD),
 }

@@ -49,7 +49,9 @@ _UNTAGGED = (
     "feature_dropout feature_dropout_ alpha_dropout native_dropout contiguous clone to _to_copy "
     "type_as alias detach detach_ lift_fresh_copy copy_ masked_fill masked_fill_ fill_ "
     "zero_ zeros_like ones_like full_like empty_like rand_like where addcmul bitwise_not clamp "
-    "clamp_min clamp_max pow rsub"
+    "clamp_min clamp_max pow rsub log_sigmoid floor_divide true_divide multiply subtract negative "
+    "ldexp greater greater_equal less less_equal not_equal fill isclose randn_like bernoulli "
+    "feature_alpha_dropout real imag conj resolve_conj resolve_neg polar"
 )
 
 RULES = dict.fromkeys(_UNTAGGED.split(), POINTWISE) | {"prelu": Operator(_prelu)}

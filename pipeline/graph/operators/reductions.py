@@ -1,6 +1,6 @@
 """Operators that reduce dimensions, or depend on the order or the number of their indices."""
 
-from pipeline.graph.operators.entry import Call, Operator, Result
+from pipeline.graph.operators.entry import Call, Labels, Operator, Result
 from pipeline.graph.operators.pointwise import broadcast
 
 
@@ -25,12 +25,35 @@ def _reduction(call: Call) -> Result:
 
 
 def _extremum(call: Call) -> Result:
-    """max and min have three meanings: of two tensors, of a whole tensor, along a dimension."""
+    """max and min have three meanings: of two tensors, of a whole tensor, along a dimension, where
+    they give positions too, which nobody may want."""
     if "other" in call.arguments:
         return broadcast(call)
-    if "dim" in call.arguments:
+    if "dim" in call.arguments and _wants_positions(call):
         return _positional(call)
     return _reduction(call)
+
+
+def _wants_positions(call: Call) -> bool:
+    """Whether anything reads the second of the tensors given."""
+    return any(item.users for item in call.node.users if item.args[1] != 0)
+
+
+def _similarity(call: Call) -> Result:
+    """Two tensors that broadcast, compared along a dimension, which goes."""
+    rank = max(len(call.tensor(name).shape) for name in ("x1", "x2"))
+    along = call.dimension(rank) if "dim" in call.arguments else rank - 1
+    labels: Labels = []
+    for back in range(rank, 0, -1):
+        own = [value for value in call.every_tensor() if len(value.shape) >= back]
+        wide = [value.labels[-back] for value in own if value.shape[-back] != 1]
+        label = wide[0] if wide else None
+        for other in wide[1:]:
+            label = call.unify(label, other)
+        labels.append(label)
+    if call.arguments.get("keepdim"):
+        return [*labels[:along], None, *labels[along + 1 :]]
+    return labels[:along] + labels[along + 1 :]
 
 
 def _positional(call: Call) -> Result:
@@ -67,9 +90,12 @@ RULES = {
         REDUCTION,
     ),
     **dict.fromkeys(("linalg_vector_norm", "logsumexp"), REDUCTION),
-    **dict.fromkeys(("max", "min"), EXTREMUM),
+    **dict.fromkeys(("any", "all", "nansum", "count_nonzero"), REDUCTION),
+    **dict.fromkeys(("linalg_norm", "frobenius_norm"), REDUCTION),
+    **dict.fromkeys(("max", "min", "median"), EXTREMUM),
+    **dict.fromkeys(("cosine_similarity", "pairwise_distance"), Operator(_similarity)),
     **dict.fromkeys(("argmax", "argmin"), POSITIONAL),
     **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum"), ALONG),
-    **dict.fromkeys(("cumprod", "sort", "argsort"), ALONG),
+    **dict.fromkeys(("cumprod", "logcumsumexp", "sort", "argsort"), ALONG),
     "topk": Operator(_largest),
 }

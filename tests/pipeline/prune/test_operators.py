@@ -55,6 +55,30 @@ def in_place(x: Tensor) -> Tensor:
     return y
 
 
+def sampled(x: Tensor) -> Tensor:
+    """Half as many places, at every second pixel."""
+    steps = torch.linspace(-1, 1, 3, dtype=x.dtype)
+    grid = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1)
+    return F.grid_sample(x, grid.expand(x.shape[0], -1, -1, -1), align_corners=True)
+
+
+def turned(x: Tensor) -> Tensor:
+    """A spatial transformer: the input says how it is turned."""
+    theta = x.mean((1, 2, 3))[:, None, None] * torch.ones(2, 3, dtype=x.dtype)
+    return F.grid_sample(x, F.affine_grid(theta, x.shape, False), align_corners=False)
+
+
+def unpooled(x: Tensor) -> Tensor:
+    pooled, places = F.max_pool2d(x, 2, return_indices=True)
+    return F.max_unpool2d(pooled.tanh(), places, 2)
+
+
+def filtered(x: Tensor) -> Tensor:
+    """A global filter: every frequency of space by a number."""
+    spectrum = torch.fft.rfft2(x) * torch.view_as_complex(torch.ones(6, 4, 2, dtype=x.dtype))
+    return torch.fft.irfft2(spectrum, s=(6, 6))
+
+
 def spread(x: Tensor) -> Tensor:
     return x.mean((2, 3), keepdim=True).expand(-1, -1, x.shape[2], x.shape[3]) * x
 
@@ -68,6 +92,7 @@ FREE: dict[str, tuple[Function, int]] = {
     "gelu": (F.gelu, 16),
     "silu": (F.silu, 16),
     "elu": (F.elu, 16),
+    "log sigmoid": (F.logsigmoid, 16),
     "softplus": (F.softplus, 16),
     "clamp": (lambda x: x.clamp(-0.3, 0.4), 16),
     "exp": (lambda x: (-x.abs()).exp() - 0.5, 16),
@@ -88,6 +113,14 @@ FREE: dict[str, tuple[Function, int]] = {
     "space padding": (lambda x: F.pad(x, (1, 2, 0, 1)), 16),
     "reflecting padding": (lambda x: F.pad(x, (1, 1, 1, 1), mode="reflect"), 16),
     "channel padding": (lambda x: F.pad(x, (0, 0, 0, 0, 2, 1), value=0.3), 19),
+    "sampled at places": (sampled, 16),
+    "turned": (turned, 16),
+    "unpooled": (unpooled, 16),
+    "filtered by frequency": (filtered, 16),
+    "real numbers of complex ones": (
+        lambda x: torch.view_as_real(torch.fft.fft(x, dim=3)).flatten(3),
+        16,
+    ),
     "pixel unshuffle": (lambda x: F.pixel_unshuffle(x, 2), 64),
     "space to depth by hand": (
         lambda x: x.view(-1, 16, 3, 2, 3, 2).permute(0, 1, 3, 5, 2, 4).reshape(-1, 64, 3, 3),
@@ -97,6 +130,10 @@ FREE: dict[str, tuple[Function, int]] = {
     "gate by the mean": (spread, 16),
     "gate by the channels' mean": (lambda x: x * x.mean(1, keepdim=True), 16),
     "gate by the channels' maximum": (lambda x: x * x.amax(1, keepdim=True), 16),
+    "less the channels' maximum": (lambda x: x - x.max(1, keepdim=True)[0], 16),
+    "less the channels' median": (lambda x: x - x.median(1, keepdim=True).values, 16),
+    "where any channel is large": (lambda x: x * (x > 0.9).any(1, keepdim=True), 16),
+    "where all channels are small": (lambda x: x * (x < 0.9).all(1, keepdim=True), 16),
     "channels' deviation": (lambda x: x / (x.std(1, keepdim=True) + 0.1), 16),
     "channels' norm": (lambda x: x / x.norm(dim=1, keepdim=True), 16),
     "layer norm of channels": (normalised_last, 16),
@@ -111,6 +148,10 @@ FREE: dict[str, tuple[Function, int]] = {
     "channels merged with space": (lambda x: x.flatten(1).view(-1, 16, 6, 6), 16),
     "unsqueeze and squeeze": (lambda x: x.unsqueeze(2).squeeze(2), 16),
     "chunks": (halves, 8),
+    "gated linear unit": (lambda x: F.glu(x, 1), 8),
+    "narrowed": (lambda x: x.narrow(1, 4, 9), 9),
+    "side by side": (lambda x: torch.hstack([x, x.exp()]), 32),
+    "one below the other": (lambda x: torch.vstack([x, x.exp()]).unflatten(0, (2, -1)).sum(0), 16),
     "unequal splits": (unequal, 21),
     "slices": (lambda x: torch.cat([x[:, 3:12], x[:, :7]], 1), 16),
     "strided slice": (lambda x: x[:, ::2], 8),
@@ -146,6 +187,7 @@ PINNED: dict[str, tuple[Function, int]] = {
     "softmax over channels": (lambda x: x.softmax(1), 16),
     "cumulated channels": (lambda x: x.cumsum(1), 16),
     "rolled channels": (lambda x: x.roll(1, 1), 16),
+    "transformed channels": (lambda x: torch.fft.fft(x, dim=1).real, 16),
     "sorted channels": (lambda x: x.sort(dim=1).values, 16),
     "multiplied by positions": (lambda x: x * x.argmax(1, keepdim=True), 16),
     "unknown operator": (lambda x: torch.special.logit(torch.cdist(x, x), 0.1)[:, :, :6, :6], 16),
