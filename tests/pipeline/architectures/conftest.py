@@ -43,11 +43,15 @@ def _seeded() -> None:
 
 
 @pytest.fixture
-def journey(randomise, tmp_path: Path) -> Callable[..., Pruned]:
-    """Trace, plan at half the MACs, apply; every node equals the reference in float64; one step of
-    training; plan and weights saved and replayed on a fresh trace."""
+def journey(randomise, apart_from_zeroed, tmp_path: Path) -> Callable[..., Pruned]:
+    """Trace, plan at half the MACs, apply; every node equals the reference in float64, and so do
+    the outputs by the oracle that knows parameters alone (unless `centred` by hand over channels:
+    those that are gone are then minus the mean); one step of training; plan and weights saved and
+    replayed on a fresh trace."""
 
-    def run(module: nn.Module, *inputs: Tensor, spread: float = 1.0) -> Pruned:
+    def run(
+        module: nn.Module, *inputs: Tensor, spread: float = 1.0, centred: bool = False
+    ) -> Pruned:
         inputs = tuple(one.double() if one.is_floating_point() else one for one in inputs)
         module = randomise(module)
         _scale(module, spread)
@@ -57,6 +61,8 @@ def journey(randomise, tmp_path: Path) -> Callable[..., Pruned]:
         _understood(chosen)
         assert chosen.macs_kept <= 0.5 * chosen.macs_dense
         _equal(graph, chosen, small, inputs)
+        if not centred:
+            assert apart_from_zeroed(graph, small, inputs) <= TOLERANCE
         _replays(module, chosen, small, inputs, tmp_path)
         _trains(small)
         return Pruned(module, small, chosen, inputs)
