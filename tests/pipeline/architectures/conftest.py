@@ -45,12 +45,12 @@ def _seeded() -> None:
 @pytest.fixture
 def journey(randomise, apart_from_zeroed, tmp_path: Path) -> Callable[..., Pruned]:
     """Trace, plan at half the MACs, apply; every node equals the reference in float64, and so do
-    the outputs by the oracle that knows parameters alone (unless `centred` by hand over channels:
-    those that are gone are then minus the mean); one step of training; plan and weights saved and
-    replayed on a fresh trace."""
+    the outputs by the oracle that knows parameters alone, unless zero parameters leave something
+    in removed channels (`leaves`); one step of training; plan and weights saved and replayed on a
+    fresh trace."""
 
     def run(
-        module: nn.Module, *inputs: Tensor, spread: float = 1.0, centred: bool = False
+        module: nn.Module, *inputs: Tensor, spread: float = 1.0, leaves: bool = False
     ) -> Pruned:
         inputs = tuple(one.double() if one.is_floating_point() else one for one in inputs)
         module = randomise(module)
@@ -61,7 +61,7 @@ def journey(randomise, apart_from_zeroed, tmp_path: Path) -> Callable[..., Prune
         _understood(chosen)
         assert chosen.macs_kept <= 0.5 * chosen.macs_dense
         _equal(graph, chosen, small, inputs)
-        if not centred:
+        if not leaves:
             assert apart_from_zeroed(graph, small, inputs) <= TOLERANCE
         _replays(module, chosen, small, inputs, tmp_path)
         _trains(small)
