@@ -18,6 +18,7 @@ from pipeline.report.document import (
     Line,
     MeasurementSummary,
     Metric,
+    Pinned,
     Report,
     Row,
     RowVerdict,
@@ -89,6 +90,7 @@ def _judged(
             "agreement": made.seen[runtime].agreement,
             "channels": _channels(plans),
             "pinned": _pinned(plans),
+            "macs_pinned_share": _pinned_share(plans),
             "float_operators": _floats(made),
             "history": _history(made),
             "attempts": _attempts(made, runtime, trial, samples),
@@ -138,12 +140,23 @@ def _channels(plans: tuple[PrunePlan, ...]) -> tuple[Channels, ...]:
     """What is left after the last round of what there was before the first."""
     groups = plans[0].groups if plans else ()
     left = {one.name: one.kept for plan in plans for one in plan.groups}
-    return tuple(Channels(name=one.name, kept=left[one.name], size=one.size) for one in groups)
+    return tuple(
+        Channels(name=one.name, kept=left[one.name], size=one.size, reason=one.reason or "")
+        for one in groups
+    )
 
 
-def _pinned(plans: tuple[PrunePlan, ...]) -> tuple[Declined, ...]:
-    pinned = plans[0].pinned if plans else ()
-    return tuple(Declined(name=one.name, reason=one.reason) for one in pinned)
+def _pinned(plans: tuple[PrunePlan, ...]) -> tuple[Pinned, ...]:
+    """What the first round found pinned: it knew the whole model."""
+    return tuple(
+        Pinned(name=one.name, reason=one.reason, macs_share=one.macs / max(1, first.macs_dense))
+        for first in plans[:1]
+        for one in first.pinned
+    )
+
+
+def _pinned_share(plans: tuple[PrunePlan, ...]) -> float | None:
+    return plans[0].macs_pinned / max(1, plans[0].macs_dense) if plans else None
 
 
 def _floats(made: Made) -> tuple[Declined, ...]:

@@ -5,16 +5,17 @@ often; each of its channels can go alone. Names are a parameter's name and dimen
 the same for every fresh trace of the same code.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.graph.attributes import storage_key
 from pipeline.graph.census import Census, Mask, totals
-from pipeline.graph.classes import gather, in_order
+from pipeline.graph.classes import gather
 from pipeline.graph.counting import take_census
 from pipeline.graph.labels import Labelled, propagate
+from pipeline.graph.pinned import Pinned, find_pinned
 from pipeline.graph.shapes import double_batch
 from pipeline.graph.solution import Solution
 from pipeline.graph.terms import Atoms
@@ -31,14 +32,6 @@ class ChannelGroup:
     macs_share: float
     parameters_share: float
     parameters: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """A parameter's dimension that must stay whole, and why."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +71,11 @@ class Survey:
             alive[[first + channel for channel in removed.get(name, ())]] = False
         return alive
 
+    def closed(self, reasons: Sequence[str | None]) -> Mask:
+        """What lives when every group goes that has no reason to stay, given one per group."""
+        open_to = zip(self.names, self.members, reasons, strict=True)
+        return self.alive({name: tuple(range(len(a))) for name, a, why in open_to if why is None})
+
 
 def groups(graph: Graph) -> ChannelGroups:
     """The channel groups of a graph."""
@@ -113,28 +111,16 @@ def _survey(graph: Graph) -> Survey:
     classes = gather(labelled, solution)
     batch = inputs[0].shape[0] if inputs and inputs[0].dim() else 1
     members = tuple(found.atoms for found in classes)
+    census = take_census(graph.module, labelled, solution, members, batch)
     return Survey(
         labelled,
         solution,
         tuple(found.name for found in classes),
         members,
         tuple(found.reach for found in classes),
-        tuple(_pinned(labelled, solution)),
-        take_census(graph.module, labelled, solution, members, batch),
+        find_pinned(labelled, solution),
+        census,
     )
-
-
-def _pinned(labelled: Labelled, solution: Solution) -> Iterator[Pinned]:
-    """Parameter dimensions of which something is pinned for a stated reason, each class once."""
-    terms = labelled.terms
-    seen: set[int] = set()
-    for parameter in in_order(labelled):
-        for dimension, content in enumerate(solution.of_each(parameter.labels)):
-            new = [] if content is None else set(content.constant().tolist()) - seen
-            seen.update(new)
-            reason = next(filter(None, map(terms.reason, sorted(new))), None)
-            if reason:
-                yield Pinned(f"{parameter.names[0]}[{dimension}]", reason)
 
 
 def describe(found: Survey) -> Iterator[ChannelGroup]:

@@ -1,12 +1,12 @@
 """The groups of a recipe's model, as one document: what the table, the page and --json show."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.graph import ChannelGroup, Graph
-from pipeline.graph.census import Mask
-from pipeline.graph.groups import Survey, describe, survey
+from pipeline.graph.groups import describe, survey
+from pipeline.graph.pinned import Pinned, held_macs
 from pipeline.prune.blocks import find_blocks
 from pipeline.prune.importance import observe
 from pipeline.prune.settings import Settings, settings_of
@@ -52,10 +52,12 @@ class BlockPart(_Part):
 
 
 class PinnedDimension(_Part):
-    """A parameter's dimension that must stay whole, and why."""
+    """A parameter's dimension that must stay whole, and why. `macs_share`, of the model's, runs
+    over it and stays whatever goes."""
 
     name: str
     reason: str
+    macs_share: float
 
 
 class Groups(_Part):
@@ -92,7 +94,7 @@ def examine(recipe: str, graph: Graph, prune: Prune | None) -> Groups:
     open_to = choices(evidence, found.reach, _settings(prune))
     partners = {one.name: tuple(evidence[other].name for other in one.partners) for one in evidence}
     census, everything = found.census, found.census.everything()
-    closed = _without_the_open(found, open_to)
+    closed = found.closed(open_to.reasons)
     macs, parameters = census.count_macs(everything), census.count_parameters(everything)
     return Groups(
         recipe=recipe,
@@ -102,8 +104,13 @@ def examine(recipe: str, graph: Graph, prune: Prune | None) -> Groups:
         parameters_pinned_share=census.count_parameters(closed) / max(1, parameters),
         groups=tuple(_groups(describe(found), open_to, partners)),
         blocks=tuple(_blocks(graph, max(1, macs), max(1, parameters))),
-        pinned=tuple(PinnedDimension(name=one.name, reason=one.reason) for one in found.pinned),
+        pinned=tuple(_pinned(found.pinned, held_macs(census, found.pinned, closed), max(1, macs))),
     )
+
+
+def _pinned(pinned: Sequence[Pinned], held: Sequence[int], macs: int) -> Iterator[PinnedDimension]:
+    for one, own in zip(pinned, held, strict=True):
+        yield PinnedDimension(name=one.name, reason=one.reason, macs_share=own / macs)
 
 
 def _blocks(graph: Graph, macs: int, parameters: int) -> Iterator[BlockPart]:
@@ -129,16 +136,6 @@ def _settings(prune: Prune | None) -> Settings:
             "bounds": prune.bounds,
         }
     )
-
-
-def _without_the_open(found: Survey, open_to: Choices) -> Mask:
-    """The choice that removes every group that may be pruned."""
-    removed = {
-        name: tuple(range(len(atoms)))
-        for name, atoms, reason in zip(found.names, found.members, open_to.reasons, strict=True)
-        if reason is None
-    }
-    return found.alive(removed)
 
 
 def _groups(

@@ -53,10 +53,13 @@ def blocks(groups: Groups) -> Table:
 
 
 def pinned(groups: Groups) -> Table:
-    """A line for each pinned dimension, and why."""
-    shown = Table("pinned", "why", box=box.SIMPLE_HEAD, pad_edge=False)
+    """A line for each pinned dimension: the share of the MACs that it holds, and why."""
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("pinned", overflow="fold")
+    shown.add_column("holds MACs", justify="right", no_wrap=True)
+    shown.add_column("why")
     for one in groups.pinned:
-        shown.add_row(Text(one.name), Text(one.reason))
+        shown.add_row(Text(one.name), f"{one.macs_share:.1%}", Text(one.reason))
     return shown
 
 

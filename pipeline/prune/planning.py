@@ -77,10 +77,12 @@ def _written(
     )
     everything = found.census.everything()
     alive = found.alive({group.name: group.removed for group in groups})
+    closed = found.closed(decision.reasons)
     return PrunePlan(
         settings=settings,
         groups=groups,
-        pinned=pinned_plans(found.pinned),
+        pinned=pinned_plans(found, closed),
+        macs_pinned=found.census.count_macs(closed),
         macs_dense=found.census.count_macs(everything) + gone[0],
         macs_kept=found.census.count_macs(alive),
         parameters_dense=found.census.count_parameters(everything) + gone[1],

@@ -7,7 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from pipeline.graph.groups import Pinned, Survey
+from pipeline.graph.census import Mask
+from pipeline.graph.groups import Survey
+from pipeline.graph.pinned import held_macs
 from pipeline.prune.masks import WeightPlan
 from pipeline.prune.settings import Document, Settings
 from targets.errors import ArtifactError
@@ -40,10 +42,12 @@ class GroupPlan(Document):
 
 
 class PinnedPlan(Document):
-    """A parameter's dimension that stays whole, and why."""
+    """A parameter's dimension that stays whole, and why. `macs` run over it and stay, per example,
+    whatever may go."""
 
     name: str
     reason: str
+    macs: Count
 
 
 class BlockPlan(Document):
@@ -63,7 +67,8 @@ class BlockPlan(Document):
 
 
 class PrunePlan(Document):
-    """A plan for one model. MACs are per example; parameters are counted in elements.
+    """A plan for one model. MACs are per example; parameters are counted in elements. `macs_pinned`
+    would be left without any group that may be pruned.
 
     Blocks go first: the groups are those of the graph without them. Single weights go last: their
     shapes are those of the graph that the rest of the plan leaves.
@@ -73,6 +78,7 @@ class PrunePlan(Document):
     settings: Settings
     groups: tuple[GroupPlan, ...]
     pinned: tuple[PinnedPlan, ...]
+    macs_pinned: Count
     macs_dense: Count
     macs_kept: Count
     parameters_dense: Count
@@ -132,9 +138,13 @@ def _missing(part: BaseModel, place: str = "") -> str:
     return ""
 
 
-def pinned_plans(pinned: tuple[Pinned, ...]) -> tuple[PinnedPlan, ...]:
-    """What is pinned, as it stands in a plan."""
-    return tuple(PinnedPlan(name=found.name, reason=found.reason) for found in pinned)
+def pinned_plans(found: Survey, closed: Mask) -> tuple[PinnedPlan, ...]:
+    """What is pinned, as it stands in a plan. `closed` removes everything that may be pruned."""
+    held = held_macs(found.census, found.pinned, closed)
+    return tuple(
+        PinnedPlan(name=one.name, reason=one.reason, macs=macs)
+        for one, macs in zip(found.pinned, held, strict=True)
+    )
 
 
 def check_fits(plan: PrunePlan, survey: Survey) -> None:

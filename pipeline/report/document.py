@@ -107,11 +107,12 @@ class RowVerdict(Section):
 
 
 class Channels(Section):
-    """How many channels of a group are kept."""
+    """How many channels of a group are kept, and why all of them where none may go."""
 
     name: str
     kept: int = Field(ge=0)
     size: int = Field(gt=0)
+    reason: str = ""
 
     @model_validator(mode="after")
     def _keeps_no_more_than_it_has(self) -> Self:
@@ -125,6 +126,13 @@ class Declined(Section):
 
     name: str
     reason: str
+
+
+class Pinned(Declined):
+    """A dimension of a parameter that stays whole. `macs_share`, of the dense model's MACs, runs
+    over it and stays whatever may be pruned."""
+
+    macs_share: Reading = Unavailable(unavailable="not counted")
 
 
 class Epoch(Section):
@@ -161,6 +169,7 @@ class Row(Section):
         verdict: None where nothing was judged, as for the baseline.
         lineage: what was done to the model, in words, oldest first.
         selected: whether this is the candidate that the run chose for its runtime.
+        macs_pinned_share: of the dense model's MACs, what stays whatever may be pruned.
         agreement: top-1 agreement with the quantized torch graph, 0 to 1.
         attempts: every sitting, where it took more than one.
     """
@@ -175,7 +184,8 @@ class Row(Section):
     lineage: tuple[str, ...] = ()
     selected: bool = False
     channels: tuple[Channels, ...] = ()
-    pinned: tuple[Declined, ...] = ()
+    pinned: tuple[Pinned, ...] = ()
+    macs_pinned_share: Reading | None = None
     executed: tuple[Executed, ...] = ()
     float_operators: tuple[Declined, ...] = ()
     agreement: Reading | None = None

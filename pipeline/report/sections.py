@@ -9,7 +9,6 @@ from pipeline.report import wording
 from pipeline.report.charts import Bullet, Curve, bullet, curve
 from pipeline.report.document import (
     Channels,
-    Declined,
     Epoch,
     Metric,
     Report,
@@ -45,13 +44,23 @@ def _named(names: Sequence[str], of: int) -> str:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """A dimension or a group that was left whole, why, and the MACs that it holds."""
+
+    name: str
+    share: Figure | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class Pruning:
-    """The channels kept in each group, and the groups left whole."""
+    """The channels kept in each group; what was left whole, and the MACs that stay with it."""
 
     channels: tuple[Channels, ...]
-    pinned: tuple[Declined, ...]
+    whole: tuple[Whole, ...]
     kept: int
     size: int
+    held: Figure | None
 
 
 def prunings(rows: Sequence[Row]) -> tuple[Shared[Pruning | None], ...]:
@@ -64,7 +73,10 @@ def _pruning(row: Row) -> Pruning | None:
         return None
     kept = sum(group.kept for group in row.channels)
     size = sum(group.size for group in row.channels)
-    return Pruning(row.channels, row.pinned, kept, size)
+    pinned = [Whole(one.name, wording.share(one.macs_share), one.reason) for one in row.pinned]
+    groups = [Whole(one.name, None, one.reason) for one in row.channels if one.reason]
+    held = None if row.macs_pinned_share is None else wording.share(row.macs_pinned_share)
+    return Pruning(row.channels, (*pinned, *groups), kept, size, held)
 
 
 @dataclass(frozen=True)

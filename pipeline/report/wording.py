@@ -52,6 +52,13 @@ def figure(reading: Reading, unit: str) -> Figure:
     return Figure(digits(reading), unit)
 
 
+def share(reading: Reading) -> Figure:
+    """A share in percent."""
+    if isinstance(reading, Unavailable):
+        return Figure(NO_READING, reason=reading.unavailable)
+    return Figure(f"{100 * reading:.1f}", "%")
+
+
 def score(reading: Reading, name: str) -> Figure:
     """A metric's value: in percent where it is a fraction."""
     if isinstance(reading, Unavailable):

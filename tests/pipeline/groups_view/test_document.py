@@ -66,6 +66,20 @@ def test_what_may_go_is_not_pinned(graph: Graph) -> None:
     assert all(one.reason for one in found.pinned)
 
 
+def test_pinned_dimensions_tell_the_macs_that_they_hold(graph: Graph) -> None:
+    """What runs between two pinned dimensions stays; what meets one that may go, does not."""
+    held = {one.name: one.macs_share for one in examine("net", graph, None).pinned}
+    macs = 36 * (432 + 384 + 96) + 90
+    # 4 inputs, too few to go, times 10; 10 times 5 outputs
+    assert held["ordered.weight[0]"] == pytest.approx(40 / macs)
+    assert held["head.weight[0]"] == held["head.weight[1]"] == pytest.approx(50 / macs)
+    assert held["stem.weight[1]"] == 0
+    all_kept = examine("net", graph, Prune(ratio=0.5, keep=("*",)))
+    shares = {one.name: one.macs_share for one in all_kept.pinned}
+    assert shares["stem.weight[1]"] == pytest.approx(36 * 432 / macs)
+    assert all_kept.macs_pinned_share == 1.0
+
+
 def test_bounds_and_grid_show_in_the_least_width(graph: Graph) -> None:
     found = examine(
         "net", graph, Prune(ratio=0.5, multiple=8, bounds={"wide.weight[0]": (0.5, 24)})
@@ -107,7 +121,8 @@ def test_the_table_tells_every_group_and_reason(found: Groups) -> None:
     console.print(table(found))
     console.print(pinned(found))
     text = console.file.getvalue()
-    assert all(word in text for word in ("stem.weight[0]", "kept by 'wide'", "cumsum", "0 of 3"))
+    told = ("stem.weight[0]", "kept by 'wide'", "cumsum", "0 of 3", "holds MACs", "0.1%")
+    assert all(word in text for word in told)
 
 
 def test_the_page_is_whole_and_offline(found: Groups) -> None:

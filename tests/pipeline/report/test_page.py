@@ -73,6 +73,27 @@ def test_every_part_is_there(page: str):
         assert part in text, part
 
 
+def test_what_stays_whole_tells_why_and_how_much_it_holds(document: dict, samples):
+    rows = [
+        row
+        | {
+            "pinned": [
+                {"name": "head.weight[0]", "reason": "the model's output", "macs_share": 0.0421},
+                {"name": "old.weight[0]", "reason": "of an older report"},
+            ],
+            "macs_pinned_share": 0.105,
+            "channels": [{"name": "gate", "kept": 4, "size": 4, "reason": "kept by 'gate'"}],
+        }
+        for row in document["candidates"]
+    ]
+    text = words(render(Report.model_validate(document | {"candidates": rows}), {}))
+    assert "10.5% of the dense model" in text
+    assert "MACs stay whatever goes; beside each dimension" in text
+    assert "head.weight[0] (4.2%): the model's output" in text
+    assert "old.weight[0] : of an older report" in text
+    assert "gate : kept by 'gate'" in text
+
+
 def test_names_from_outside_are_inert(document: dict, samples):
     row = document["candidates"][0]
     hostile = row | {
