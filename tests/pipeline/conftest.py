@@ -46,7 +46,9 @@ def apart_from_zeroed() -> Callable[[Graph, Graph, Inputs], float]:
 
     def apart(graph: Graph, small: Graph, inputs: Inputs) -> float:
         with torch.no_grad():
-            expected = tree_leaves(_OverWhatIsThere(_wide(_zeroed(graph, small))).run(*inputs))
+            expected = tree_leaves(
+                _OverWhatIsThere(_wide(_zeroed(graph, small)), small).run(*inputs)
+            )
             found = tree_leaves(_wide(copy.deepcopy(small.module))(*inputs))
         pairs = [pair for pair in zip(expected, found, strict=True) if pair[0].is_floating_point()]
         return max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs)
@@ -80,7 +82,13 @@ def _wide(module: fx.GraphModule) -> fx.GraphModule:
 
 
 class _OverWhatIsThere(fx.Interpreter):
-    """Takes means and norms over those indices at which anything but zero stands."""
+    """Takes means and norms over those indices at which anything but zero stands. Dimensions that
+    the pruned graph has in full are whole, though a rectifier may leave nothing in a row of one."""
+
+    def __init__(self, module: fx.GraphModule, small: Graph) -> None:
+        super().__init__(module)
+        nodes = {node.name: node for node in small.module.graph.nodes}
+        self._sizes = {name: _sizes(node) for name, node in nodes.items()}
 
     def run_node(self, n: fx.Node) -> object:
         known = {"mean": _mean, "layer_norm": _norm, "rms_norm": _norm, "group_norm": _groups}
@@ -91,7 +99,19 @@ class _OverWhatIsThere(fx.Interpreter):
         bound = bind(n).items()
         given = {name: fx.map_arg(item, self.env.__getitem__) for name, item in bound}
         value = given.pop("self" if "self" in given else "input")
+        if own is _mean:
+            given["whole"] = self._whole(n.all_input_nodes[0])
         return own(value, **given)
+
+    def _whole(self, node: fx.Node) -> set[int]:
+        """The dimensions of a value that have lost nothing."""
+        sizes = enumerate(zip(_sizes(node), self._sizes.get(node.name, []), strict=False))
+        return {place for place, (before, after) in sizes if before == after}
+
+
+def _sizes(node: fx.Node) -> list[str]:
+    value = node.meta.get("val")
+    return [str(size) for size in value.shape] if isinstance(value, Tensor) else []
 
 
 def _there(x: Tensor, dimension: int) -> Tensor:
@@ -100,10 +120,12 @@ def _there(x: Tensor, dimension: int) -> Tensor:
     return x.abs().amax(others, keepdim=True) > 0
 
 
-def _mean(x: Tensor, dim: list[int] | None = None, keepdim: bool = False, **_: object) -> Tensor:
-    dims = list(range(x.dim())) if dim is None else list(dim)
-    count = math.prod(int(_there(x, place).sum()) for place in dims)
-    return x.sum(dims, keepdim) / max(1, count)
+def _mean(
+    x: Tensor, dim: list[int] | None = None, keepdim: bool = False, *, whole: set[int], **_: object
+) -> Tensor:
+    dims = [place % x.dim() for place in (range(x.dim()) if dim is None else dim)]
+    there = [x.shape[at] if at in whole else int(_there(x, at).sum()) for at in dims]
+    return x.sum(dims, keepdim) / max(1, math.prod(there))
 
 
 def _norm(
