@@ -66,16 +66,38 @@ class Labelled:
 
 
 def propagate(module: fx.GraphModule, inputs: tuple[torch.Tensor, ...]) -> Labelled:
-    """Label a graph for inputs of these shapes (a dynamic batch of at least 2)."""
+    """Label a graph for inputs of these shapes (a dynamic batch of at least 2).
+
+    Convolutions may lose whole groups, unless that tangles them with other dimensions: a channel
+    shuffle between groups that do not divide each other, say. Those are then labelled without, and
+    lose what they can inside their groups.
+    """
     shapes = observe(module, inputs)
+    undivided: frozenset[str] = frozenset()
+    while True:
+        labelled = _propagate(module, shapes, undivided)
+        tangled = _tangled(labelled.known)
+        if not tangled:
+            return labelled
+        undivided |= tangled
+
+
+def _propagate(module: fx.GraphModule, shapes: Shapes, undivided: frozenset[str]) -> Labelled:
     store = _Store(module)
-    known = Known(module, store.terms, shapes, {})
+    known = Known(module, store.terms, shapes, {}, undivided=undivided)
     for node in module.graph.nodes:
         result = _label(node, known, store)
         if result is not None:
             known.labels[node.name] = result
     declined = frozenset(store.declined)
     return Labelled(known, store.parameters(), _first_uses(module), declined)
+
+
+def _tangled(known: Known) -> frozenset[str]:
+    """The nodes whose groups were tied to other dimensions by a guess."""
+    return frozenset(
+        name for name, axes in known.divided.items() if any(map(known.terms.is_guessed, axes))
+    )
 
 
 def _label(node: fx.Node, known: Known, store: "_Store") -> Result | None:

@@ -68,12 +68,17 @@ def _factor_wide(
         for shared, allowed in zip(common, free, strict=True)
     ]
     if rest:
-        for element, position in zip(flat.tolist(), grid.T.tolist(), strict=True):
-            term = ONE
-            for label, index in zip(out, position, strict=True):
-                term = terms.product(term, int(label[index]))
-            terms.equate(element, term)
+        terms.unify(flat, _product(terms, out, grid))
     return out
+
+
+def _product(terms: Terms, labels: list[Vector], grid: Vector) -> Vector:
+    """The term of every element of a grid."""
+    found = np.full(grid.shape[1], ONE, np.int64)
+    for label, position in zip(labels, grid, strict=True):
+        pairs = zip(found.tolist(), label[position].tolist(), strict=True)
+        found = np.array([terms.product(*pair) for pair in pairs], np.int64)
+    return found
 
 
 def _common(

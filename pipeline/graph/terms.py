@@ -8,10 +8,12 @@ union-find is not enough, since heads × head dimensions are products. An equati
 only loses freedom, so tying too much is always sound.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from pipeline.graph.pairing import Places
 
 Vector = npt.NDArray[np.int64]
 Label = Vector | None
@@ -37,6 +39,7 @@ class Terms:
         self._factors: dict[int, tuple[int, ...]] = {}
         self._products: dict[tuple[int, int], int] = {}
         self._resolved: dict[int, Atoms] = {}
+        self._guessed: set[int] = set()
 
     # ---------------------------------------------------------------- making terms
     def fresh(self, count: int) -> Label:
@@ -167,29 +170,69 @@ class Terms:
     def equate(self, a: int, b: int) -> None:
         """Solve a = b: common atoms cancel, then one side is pinned, bound or joined to the other.
 
-        Equal numbers of atoms on both sides pair in order of creation, outer to inner; other
-        counts have no unique solution and are pinned.
+        Several atoms on both sides have no one solution. Those that belong together, by the other
+        equations of the family, are joined. Of the rest equal numbers pair in order of creation,
+        outer to inner, and other numbers are pinned: both are guesses, see `is_guessed`.
         """
+        self._solve_each([(a, b)])
+
+    def is_guessed(self, label: Label) -> bool:
+        """Whether the atoms that a label was made of were tied to others by a guess."""
+        if label is None:
+            return False
+        return not self._parts(self._guessed).isdisjoint(self._parts(label.tolist()))
+
+    def _parts(self, terms: Iterable[int]) -> set[int]:
+        """The representatives of terms, and of all that they stand for, pinned ones included."""
+        found: set[int] = set()
+        ahead = [self.root(term) for term in terms]
+        while ahead:
+            term = ahead.pop()
+            if term not in found:
+                found.add(term)
+                ahead += map(self.root, self._factors.get(term, ()))
+        return found
+
+    def _solve_each(self, equations: Sequence[tuple[int, int]]) -> None:
+        places: Places | None = None
+        for a, b in equations:
+            left, right = self._sides(a, b)
+            if len(left) > 1 and len(right) > 1:
+                places = places or Places(self._sides(*one) for one in equations)
+                pairs, left, right = places.pair(left, right)
+                for x, y in pairs:
+                    self._join(np.array([x]), np.array([y]))
+            if left or right:
+                self._solve(left, right)
+
+    def _sides(self, a: int, b: int) -> tuple[Atoms, Atoms]:
+        """The atoms of both sides without those that they share."""
         of_a, of_b = self.resolve(a), self.resolve(b)
         if of_a == of_b:
-            return
-        if not of_a or not of_b:
-            self._pin_all(of_a + of_b)
-            return
+            return (), ()
         left = tuple(atom for atom in of_a if atom not in of_b)
-        right = tuple(atom for atom in of_b if atom not in of_a)
-        self._solve(left, right)
+        return left, tuple(atom for atom in of_b if atom not in of_a)
 
     def _solve(self, left: Atoms, right: Atoms) -> None:
         if not left or not right:
             self._pin_all(left + right)  # c = c·x leaves x = ONE only if x never binds c: pin it
-        elif len(left) == len(right):
-            for x, y in zip(left, right, strict=True):
-                self._join(np.array([x]), np.array([y]))
         elif len(left) == 1:
-            self._bind(left[0], right)
+            self._bind_or_join(left[0], right)
         elif len(right) == 1:
-            self._bind(right[0], left)
+            self._bind_or_join(right[0], left)
+        else:
+            self._guess(left, right)
+
+    def _bind_or_join(self, atom: int, others: Atoms) -> None:
+        if len(others) == 1:
+            self._join(np.array([atom]), np.array(others))
+        else:
+            self._bind(atom, others)
+
+    def _guess(self, left: Atoms, right: Atoms) -> None:
+        self._guessed.update(left + right)
+        if len(left) == len(right):
+            self._join(np.array(left), np.array(right))
         else:
             self._pin_all(left + right)
 
@@ -198,8 +241,7 @@ class Terms:
         if free and self._differ(np.concatenate([x, y])):  # one atom each: any order of solving
             self._join(x, y)
             return
-        for a, b in dict.fromkeys(zip(x.tolist(), y.tolist(), strict=True)):
-            self.equate(a, b)
+        self._solve_each(list(dict.fromkeys(zip(x.tolist(), y.tolist(), strict=True))))
 
     def _differ(self, roots: Vector) -> bool:
         """Whether no two of these are the same: each still finds the number that it left."""

@@ -49,15 +49,28 @@ def _convolution(call: Call) -> Result:
 
 
 def _tie_groups(call: Call, incoming: Label, size: int, weight: Value, groups: int) -> None:
-    """Both sides are groups × width. Whole groups may go only if the convolution is depthwise:
-    elsewhere their atoms would over-prune (they multiply with the width) and tangle shuffles."""
-    depthwise = size == groups and not _computed(call)
-    free = [depthwise, True]
-    group_in, width_in = factor(call.terms, incoming, [groups, size // groups], free)
+    """Both sides are groups × width: what goes are whole groups, on both sides at once, and in
+    every group the same indices of its width."""
+    free = _divides(call)
+    group_in, width_in = factor(call.terms, incoming, [groups, size // groups], [free, True])
+    also = free and group_in is not None
     out = weight.shape[0]
-    group_out, _ = factor(call.terms, weight.labels[0], [groups, out // groups], free)
+    group_out, _ = factor(call.terms, weight.labels[0], [groups, out // groups], [also, True])
+    _note(call, size // groups, [group_in, group_out])
     call.unify(group_in, group_out)
     call.unify(width_in, weight.labels[1])
+
+
+def _divides(call: Call) -> bool:
+    """Whether whole groups may go: not where their number is computed, nor where that was tried
+    and tangled them with other dimensions."""
+    return not _computed(call) and call.node.name not in call.known.undivided
+
+
+def _note(call: Call, width: int, groups: list[Label]) -> None:
+    """Remember an axis of groups, which can be done without; a depthwise one is its channels'."""
+    if width > 1 and _divides(call):
+        call.known.divided[call.node.name] = groups
 
 
 def _computed(call: Call) -> bool:
@@ -88,8 +101,8 @@ def _transposed(call: Call) -> Result:
     channels = weight.labels[1]
     if groups > 1:
         width = value.shape[channel] // groups
-        free = [width == 1 and not _computed(call), True]
-        group, _ = factor(call.terms, incoming, [groups, width], free)
+        group, _ = factor(call.terms, incoming, [groups, width], [_divides(call), True])
+        _note(call, width, [group])
         channels = merge(call.terms, [group, channels], [groups, weight.shape[1]])
     return _outcome(call, value, weight, channels)
 

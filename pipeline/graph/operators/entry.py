@@ -6,7 +6,7 @@ of the graph, its arguments named by the operator's schema.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -36,12 +36,18 @@ class Value:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a graph so far: its terms, its shapes, and the labels of nodes by name."""
+    """What is known of a graph so far: its terms, its shapes, and the labels of nodes by name.
+
+    `divided` are the axes of groups, by the node that may lose whole ones; `undivided` names the
+    nodes that may not.
+    """
 
     module: fx.GraphModule
     terms: Terms
     shapes: Shapes
     labels: dict[str, Result]
+    divided: dict[str, Labels] = field(default_factory=dict)
+    undivided: frozenset[str] = frozenset()
 
 
 class Call:

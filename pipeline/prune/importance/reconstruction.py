@@ -111,7 +111,7 @@ def _consumers(graph: Graph, survey: Survey, batches: Sequence[Inputs]) -> Itera
         assert isinstance(weight, torch.Tensor)
         reads = rows(nodes[site.name], weight)
         atoms = _atoms(survey, site, reads)
-        if reads.groups < len(atoms) and any(atoms):  # a depthwise one loses its output, too
+        if reads.groups < len(atoms) and any(atoms):  # a depthwise one has whole groups alone
             yield from _products(graph, site, reads, weight.detach(), atoms, walk)
 
 
@@ -150,6 +150,8 @@ def _products(
     ):
         of_group = atoms[group * width : (group + 1) * width]
         features = _features(of_group, (len(gram) - 1) // width)
+        if reads.groups > 1:
+            features = _without_whole(features, len(gram) - 1)
         yield _Consumer(_inverse(gram), part.T / max(variance, 1e-30) ** 0.5, features)
 
 
@@ -170,6 +172,12 @@ def _features(atoms: list[tuple[int, ...]], per_channel: int) -> dict[int, torch
         atom: (torch.tensor(found)[:, None] * per_channel + inside).flatten()
         for atom, found in channels.items()
     }
+
+
+def _without_whole(features: dict[int, torch.Tensor], size: int) -> dict[int, torch.Tensor]:
+    """Without the atoms that take a whole group of a convolution: its output goes with its input,
+    so that only those who read that output have an error."""
+    return {atom: index for atom, index in features.items() if len(index) < size}
 
 
 def _inverse(gram: torch.Tensor) -> torch.Tensor:

@@ -110,6 +110,24 @@ class Shuffle(nn.Module):
         return x.transpose(1, 2).reshape(batch, channels, height, width)
 
 
+class GroupedShuffle(nn.Module):
+    """ShuffleNet v1: grouped pointwise convolutions, a shuffle between them."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+        self.narrow = convolution(channels, channels, 1, groups=groups)
+        self.mix = convolution(channels, channels, 3, 1, channels, nn.Identity)
+        self.wide = convolution(channels, channels, 1, groups=groups, act=nn.Identity)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.narrow(x)
+        batch, channels, height, width = y.shape
+        y = y.view(batch, self.groups, channels // self.groups, height, width)
+        y = y.transpose(1, 2).reshape(batch, channels, height, width)
+        return F.relu(x + self.wide(self.mix(y)))
+
+
 class ConvNextBlock(nn.Module):
     """Depthwise, then channels last: norm, wide linear layers, a scale per channel."""
 
@@ -163,7 +181,7 @@ NETS = {
     "resnet-projection": lambda: resnet("projection"),
     "resnet-padding": lambda: resnet("padding"),
     "resnext": lambda: nn.Sequential(
-        convolution(3, 12), Bottleneck(12, 24, 2, 4, False), Bottleneck(24, 24, 1, 4, False),
+        convolution(3, 12), Bottleneck(12, 24, 2, 6, False), Bottleneck(24, 24, 1, 6, False),
         classifier(24),
     ),
     "regnet": lambda: nn.Sequential(
@@ -179,6 +197,9 @@ NETS = {
     "shufflenet": lambda: nn.Sequential(
         convolution(3, 16, stride=2), Shuffle(16), Shuffle(16), convolution(16, 24, 1),
         classifier(24),
+    ),
+    "shufflenet-v1": lambda: nn.Sequential(
+        convolution(3, 50, stride=2), GroupedShuffle(50, 5), GroupedShuffle(50, 5), classifier(50)
     ),
     "convnext": lambda: nn.Sequential(
         nn.Conv2d(3, 8, 2, 2), ChannelNorm(8), ConvNextBlock(8), ChannelNorm(8),

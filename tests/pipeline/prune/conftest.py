@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.graph import Graph, trace
+from pipeline.graph.groups import survey
 from pipeline.prune import PrunePlan, apply, plan
 from pipeline.prune.reference import differences
 
@@ -27,6 +28,21 @@ def _random_plan(planned: PrunePlan, seed: int) -> PrunePlan:
     return planned.model_copy(update={"groups": tuple(groups)})
 
 
+def _plan_of_any(graph: Graph, planned: PrunePlan, seed: int) -> PrunePlan:
+    """Random channels removed of all groups, those that a plan leaves alone as well: of axes that
+    multiply all lose some. Groups are left whole, the first ones first, while a dimension of the
+    model would be empty."""
+    anything = [group.model_copy(update={"reason": None}) for group in planned.groups]
+    bold = _random_plan(planned.model_copy(update={"groups": tuple(anything)}), seed)
+    groups, found = list(bold.groups), survey(graph)
+    for place, group in enumerate(groups):
+        removed = {one.name: one.removed for one in groups}
+        if (found.census.kept(found.alive(removed)) > 0).all():
+            break
+        groups[place] = group.model_copy(update={"removed": ()})
+    return bold.model_copy(update={"groups": tuple(groups)})
+
+
 def assert_equal(graph: Graph, chosen: PrunePlan, inputs: tuple[torch.Tensor, ...]) -> Graph:
     """Apply, and compare every node with the reference, also at another batch size."""
     small = apply(graph, chosen)
@@ -43,6 +59,12 @@ def assert_equal(graph: Graph, chosen: PrunePlan, inputs: tuple[torch.Tensor, ..
 def random_plan() -> Callable[[PrunePlan, int], PrunePlan]:
     """Removes random channels in place of those that a plan removes."""
     return _random_plan
+
+
+@pytest.fixture(scope="session")
+def plan_of_any() -> Callable[[Graph, PrunePlan, int], PrunePlan]:
+    """The same, of every group of a graph, whatever the plan's reason to leave it alone."""
+    return _plan_of_any
 
 
 @pytest.fixture
