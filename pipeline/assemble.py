@@ -27,6 +27,7 @@ from pipeline.report.document import (
 from pipeline.report.storage import samples_path
 from pipeline.results import Made, Results
 from pipeline.tools import versions
+from targets.artifact import files_of, gzipped_bytes
 from targets.budget import Verdict
 from targets.measurement import Measurement
 from targets.trial import Trial
@@ -101,7 +102,13 @@ def _judged(
 def _artifact(desk: Desk, seen: Seen) -> ArtifactFacts:
     one = seen.artifact
     path = one.path.relative_to(desk.workspace.folder).as_posix()
-    return ArtifactFacts(path=path, format=one.format, sha256=one.sha256, size_bytes=one.size_bytes)
+    return ArtifactFacts(
+        path=path,
+        format=one.format,
+        sha256=one.sha256,
+        size_bytes=one.size_bytes,
+        gzip_bytes=gzipped_bytes(files_of(one.path)),
+    )
 
 
 def _summary(measured: Measurement, path: str, samples: Samples) -> MeasurementSummary:

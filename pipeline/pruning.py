@@ -56,6 +56,8 @@ def decide(
             return _blocks(desk, before.graph, settings, target)
         return _channels(desk, before.graph, settings, target, table)
     except UsageError as error:
+        if type(error) is not UsageError:
+            raise  # about the user's data: it has its own place
         raise _located(desk, error) from error
 
 
@@ -183,12 +185,9 @@ def _data(desk: Desk) -> CalibrationData:
 
 
 def _located(desk: Desk, error: UsageError) -> UsageError:
-    """The error with the recipe's file and line: of the setting that it begins with, or the step.
-    An error about the user's data is of another class, and stays as it is."""
+    """The error with the recipe's file and line: those of the setting that it begins with."""
     steps = desk.loaded.recipe.steps
-    place = next((index for index, step in enumerate(steps) if step.prune), None)
-    if place is None or type(error) is not UsageError:
-        return error
+    place = next(index for index, step in enumerate(steps) if step.prune)
     key, _, told = str(error).partition(": ")
     if key in Prune.model_fields:
         return desk.loaded.error(("steps", place, "prune", key), told)

@@ -37,11 +37,19 @@ def explain(error: ValidationError, source: Source, schema: Schema) -> RecipeErr
     reasons: dict[Location, list[str]] = {}
     for detail in error.errors(include_url=False):
         location = _in_data(detail, source.data)
+        if _follows(detail):
+            continue
         reason = _reason(detail, location, schema)
         if reason not in reasons.setdefault(location, []):
             reasons[location].append(reason)
     messages = [str(source.error(key, _joined(found))) for key, found in reasons.items()]
     return RecipeError("\n".join(messages))
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """Whether a list is only too short since what stands in it was refused, which is told itself:
+    pydantic counts what passed."""
+    return detail["type"] == "too_short" and bool(detail["input"])
 
 
 def _in_data(detail: ErrorDetails, data: object) -> Location:

@@ -210,6 +210,11 @@ class Recover(Section):
         default=0, ge=0, lt=2**32, description="Seeds every random choice of the training."
     )
 
+    @property
+    def learns_from_teacher_alone(self) -> bool:
+        """Whether the targets, and so the task's loss, count for nothing."""
+        return self.distill is not None and self.distill.weight == 1
+
 
 class Quantize(Section):
     """Make weights and activations integers."""

@@ -35,10 +35,18 @@ class Made:
 
 @dataclass(frozen=True)
 class Judged:
-    """A candidate and its trial on each runtime."""
+    """A candidate and its trial on each runtime.
+
+    Attributes:
+        made: the candidate.
+        trials: by runtime.
+        beside: whether it was made to compare with alone, and is never selected: zeroed weights
+            are judged by what the same model does with all of them.
+    """
 
     made: Made
     trials: Mapping[str, Trial]
+    beside: bool = False
 
     @property
     def status(self) -> Status:
@@ -66,7 +74,8 @@ class Results:
     @property
     def selected(self) -> Judged:
         """The candidate of the best verdict; of equals the one that comes nearest to the limits."""
-        return min(self.judged, key=lambda one: (-rank(one.status), excess(one.lines())))
+        real = [one for one in self.judged if not one.beside]
+        return min(real, key=lambda one: (-rank(one.status), excess(one.lines())))
 
     def failures(self) -> dict[str, str]:
         """Why a runtime has no artifact, dense or selected."""

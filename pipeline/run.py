@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline import evidence, sittings, stages
+from pipeline import evidence, naming, sittings, stages
 from pipeline.desk import Desk
 from pipeline.recipe import Prune, Quantize, Schedule
 from pipeline.results import Judged, Made, Results
@@ -38,8 +38,10 @@ def _candidates(desk: Desk, dense: Made, tried: list[Tried]) -> Iterator[Judged]
     prune = desk.prune
     if prune is None or prune.to is None:
         yield _finished(desk, dense, prune)
+        if prune is not None and prune.granularity == "weight" and desk.quantize is not None:
+            yield replace(_unpruned(desk, dense, "beside: the same without sparsity"), beside=True)
         return
-    unpruned = _unpruned(desk, dense)
+    unpruned = _unpruned(desk, dense, "unpruned: is pruning needed at all?")
     yield unpruned
     if unpruned.status == "PASS":
         desk.console.remark("the unpruned candidate meets the budget: nothing is pruned")
@@ -55,9 +57,9 @@ def _candidates(desk: Desk, dense: Made, tried: list[Tried]) -> Iterator[Judged]
         desk.console.remark(f"a limit on cost was missed: pruning {ratio:.1%} instead")
 
 
-def _unpruned(desk: Desk, dense: Made) -> Judged:
+def _unpruned(desk: Desk, dense: Made, why: str) -> Judged:
     quantize = desk.quantize
-    desk.console.step("unpruned: is pruning needed at all?")
+    desk.console.step(why)
     name = "unpruned-int8" if quantize else "unpruned"
     made = _made(desk, name, dense.folder, quantize)
     return _judged(desk, dense, replace(made, ratio=0.0))
@@ -89,7 +91,7 @@ def _at(prune: Prune, ratio: float) -> Prune:
 
 def _finished(desk: Desk, dense: Made, prune: Prune | None) -> Judged:
     """A candidate after all of the recipe's steps, measured and judged."""
-    names = ["pruned-" + _short(prune)] if prune is not None else []
+    names = ["pruned-" + naming.short(prune)] if prune is not None else []
     names += ["recovered"] if desk.recover is not None else []
     folder = _shaped(desk, dense.folder, prune)
     if (quantize := desk.quantize) is not None:
@@ -106,7 +108,7 @@ def _shaped(desk: Desk, folder: Path, prune: Prune | None) -> Path:
     for number in range(1, rounds + 1):
         of = f" (round {number} of {rounds})" if rounds > 1 else ""
         if prune is not None:
-            desk.console.step(f"prune: {_told(prune)}{of}")
+            desk.console.step(f"prune: {naming.told(prune)}{of}")
             folder = stages.prune(desk, folder, prune, number)
         if (recover := desk.recover) is not None:
             desk.console.step(f"recover: {recover.epochs} epochs{of}")
@@ -139,20 +141,3 @@ def _judged(desk: Desk, dense: Made, made: Made) -> Judged:
     for runtime, one in trials.items():
         desk.console.remark(f"{runtime}: {told(one.verdict)}")
     return Judged(made, trials)
-
-
-def _told(prune: Prune) -> str:
-    if prune.macs is not None:
-        return f"to {prune.macs:.0%} of the MACs"
-    if prune.params is not None:
-        return f"to {prune.params:.0%} of the parameters"
-    if prune.size_bytes is not None:
-        return f"to {prune.size_bytes:,} bytes of parameters"
-    return f"{prune.ratio:.1%} of each group's channels"
-
-
-def _short(prune: Prune) -> str:
-    for mode in ("macs", "params", "size_bytes"):
-        if (value := getattr(prune, mode)) is not None:
-            return f"{mode.replace('_', '-')}-{value}"
-    return f"{prune.ratio:g}"

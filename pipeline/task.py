@@ -197,11 +197,21 @@ def load_for(loaded: LoadedRecipe) -> Task:
     if limits is not None and limits.name not in names:
         told = f"found '{limits.name}', which {recipe.task} does not measure"
         raise loaded.error(("budget", "metric", "name"), f"{told}; {advice(limits.name, names)}")
-    if trains and task.loss is None:
-        index = next(i for i, step in enumerate(recipe.steps) if step.recover is not None)
-        told = f"needs a loss, and {recipe.task} has none; define loss(outputs, target) there"
-        raise loaded.error(("steps", index, "recover"), told)
+    if task.loss is None:
+        _need_no_loss(loaded)
     return task
+
+
+def _need_no_loss(loaded: LoadedRecipe) -> None:
+    """A step that can't do without a loss is refused at its line."""
+    hint = f"and {loaded.recipe.task} has none; define loss(outputs, target) there"
+    for index, step in enumerate(loaded.recipe.steps):
+        if step.prune is not None and step.prune.importance == "taylor":
+            told = f"'taylor' needs a loss, {hint}"
+            raise loaded.error(("steps", index, "prune", "importance"), told)
+        if step.recover is not None and not step.recover.learns_from_teacher_alone:
+            told = f"needs a loss, {hint}, or learn from the dense model alone (distill.weight: 1)"
+            raise loaded.error(("steps", index, "recover"), told)
 
 
 def _check_functions(module: ModuleType, path: Path) -> None:

@@ -5,7 +5,6 @@ smaller only once it is compressed. Half the MACs removed by channels stand besi
 """
 
 import argparse
-import gzip
 import json
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from pipeline.recipe import Distill, Quantize, Recover
 from pipeline.recover import recover
 from pipeline.task import Task
 from targets import device, trial
-from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT, Artifact, files_of
+from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT, Artifact, files_of, gzipped_bytes
 from targets.measurement import Measurement, TimingRule, median
 from targets.target import find
 
@@ -169,14 +168,12 @@ def exported(digits: Task, graph: Graph, runtime: str, precision: str, folder: P
 def summary(artifact: Artifact, name: str, accuracy: float, times: Measurement) -> Seen:
     """What is told of one artifact."""
     variant, _, precision = name.partition("|")
-    files = [file.read_bytes() for file in files_of(Path(artifact.path))]
-    zipped = sum(len(gzip.compress(content, mtime=0)) for content in files)
     return Seen(
         runtime=artifact.runtime,
         precision=precision,
         variant=variant,
-        size_bytes=sum(map(len, files)),
-        gzip_bytes=zipped,
+        size_bytes=artifact.size_bytes,
+        gzip_bytes=gzipped_bytes(files_of(Path(artifact.path))),
         accuracy=accuracy,
         p50_ms=median(times.latency_ms(0.5)),
         invalid=times.invalid_reason(),

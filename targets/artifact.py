@@ -3,6 +3,7 @@
 Travels to devices: stdlib and numpy only, Python 3.9 syntax.
 """
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,3 +128,9 @@ def digest(files: List[Path]) -> Tuple[str, int]:
         total.update(hashlib.sha256(content).digest())
         size_bytes += len(content)
     return total.hexdigest(), size_bytes
+
+
+def gzipped_bytes(files: List[Path]) -> int:
+    """The size of all files together once compressed, as archives and downloads are."""
+    content = b"".join(file.read_bytes() for file in files)
+    return len(gzip.compress(content, compresslevel=9, mtime=0))

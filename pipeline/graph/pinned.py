@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.graph.census import Census, Mask, total
+from pipeline.graph.census import Census, Integers, Mask, Product, total
 from pipeline.graph.classes import in_order
 from pipeline.graph.labels import Labelled
 from pipeline.graph.solution import Solution
@@ -64,11 +64,16 @@ def held_macs(census: Census, pinned: Sequence[Pinned], closed: Mask) -> list[in
         pinned: what `find_pinned` found in the same graph.
         closed: the choice that removes everything that may be pruned.
     """
-    kept = census.kept(closed)
-    values = [total((product,), kept) for product in census.macs]
+    found = held(census.macs, pinned, census.kept(closed))
+    return [value // census.batch for value in found]
+
+
+def held(products: Sequence[Product], pinned: Sequence[Pinned], kept: Integers) -> list[int]:
+    """Per pinned dimension, the sum of those products that it is a factor of, at these sizes."""
+    values = [total((product,), kept) for product in products]
     over: dict[int, set[int]] = defaultdict(set)
-    for number, (_, axes) in enumerate(census.macs):
+    for number, (_, axes) in enumerate(products):
         for axis in axes:
             over[axis].add(number)
     each = (set[int]().union(*(over[axis] for axis in one.axes if axis in over)) for one in pinned)
-    return [sum(values[number] for number in numbers) // census.batch for numbers in each]
+    return [sum(values[number] for number in numbers) for numbers in each]

@@ -6,7 +6,8 @@ from math import floor, isfinite
 
 import numpy as np
 
-from pipeline.graph.census import Integers
+from pipeline.graph.census import Integers, total
+from pipeline.graph.pinned import Pinned, held
 from pipeline.prune.allocation import Problem, at_ratio, axes_of, by_importance, uniform
 from pipeline.prune.importance import Evidence
 from pipeline.prune.knapsack import least_divergence, measured_choices
@@ -38,6 +39,7 @@ def decide(
     reach: Sequence[Sequence[str]] | None = None,
     sensitivity: Sensitivity | None = None,
     saved: tuple[int, int] = (0, 0),
+    pinned: Sequence[Pinned] = (),
 ) -> Decision:
     """The channels that go: per group the least important, as many as the strategy says.
 
@@ -47,6 +49,7 @@ def decide(
         reach: per group the dimensions of parameters that it reaches, for patterns; None: its name.
         sensitivity: divergence by group and width, for the strategy of that name.
         saved: the MACs and parameters of removed blocks: shares are of the model with them.
+        pinned: the dimensions that no group holds, to tell what holds up a target.
 
     Raises UsageError for scores that are no numbers, a pattern that matches nothing, a strategy
     without its table, and a target out of reach, with the least reachable and what pins it.
@@ -59,7 +62,7 @@ def decide(
         table = _table(sensitivity)
         open_to = measured_choices(open_to, ranking.sizes.tolist(), names, table.divergence)
     while True:
-        problem = _problem(evidence, settings, ranking, open_to, saved)
+        problem = _problem(evidence, settings, ranking, open_to, saved, pinned)
         widths = _chosen(evidence, settings, problem, sensitivity)
         removed = _removed(ranking, widths)
         emptying = _emptying(evidence, ranking, widths)
@@ -90,6 +93,7 @@ def _problem(
     ranking: Ranking,
     open_to: Choices,
     saved: tuple[int, int],
+    pinned: Sequence[Pinned],
 ) -> Problem:
     price = Price(evidence.census, ranking, _UNITS[settings.target], settings.precision)
     problem = Problem(open_to, ranking, axes_of(evidence.census, ranking), price, 0)
@@ -108,7 +112,8 @@ def _problem(
         most = floor((settings.params or 1.0) * whole)
     problem = problem.within(most)
     if not problem.fits(problem.narrowest):
-        raise UsageError(_out_of_reach(evidence, settings, problem, whole))
+        pins = [*_pins(evidence, problem), *_held(evidence, settings, problem, pinned)][:_TOLD]
+        raise UsageError(_out_of_reach(settings, problem, whole, pins))
     return problem
 
 
@@ -144,14 +149,13 @@ def _emptying(evidence: Evidence, ranking: Ranking, widths: Integers) -> set[int
 
 
 def _out_of_reach(
-    evidence: Evidence, settings: Settings, problem: Problem, whole: int | None
+    settings: Settings, problem: Problem, whole: int | None, pins: Sequence[str]
 ) -> str:
     """What was asked, the least that is reachable, and what pins it."""
     asked = getattr(settings, settings.target)
     least = problem.price.of(problem.narrowest)
     told = f"{least / max(1, whole):.4f}" if whole is not None else f"{least}"
     text = f"{settings.target}: {asked} can't be reached; no plan leaves less than {told}"
-    pins = _pins(evidence, problem)
     return f"{text}; it is held up by {'; '.join(pins)}" if pins else text
 
 
@@ -169,4 +173,20 @@ def _pins(evidence: Evidence, problem: Problem) -> list[str]:
         f"; {freed[group]:.0%} of what stays)"
         for group in np.argsort(-freed, kind="stable")[:_TOLD].tolist()
         if freed[group] > 0
+    ]
+
+
+def _held(
+    evidence: Evidence, settings: Settings, problem: Problem, pinned: Sequence[Pinned]
+) -> list[str]:
+    """Pinned dimensions, the one that holds most of the least cost first."""
+    census = evidence.census
+    products = census.macs if settings.target == "macs" else census.parameters
+    kept = census.kept(problem.ranking.alive(problem.narrowest))
+    whole, holds = max(1, total(products, kept)), held(products, pinned, kept)
+    return [
+        f"{pinned[number].name} ({pinned[number].reason}; {holds[number] / whole:.0%} of what "
+        "stays runs over it)"
+        for number in sorted(range(len(pinned)), key=lambda number: -holds[number])
+        if holds[number]
     ]

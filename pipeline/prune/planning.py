@@ -57,7 +57,7 @@ def plan(
     found = survey(rest)
     evidence = observe(rest, found, settings.importance, data)
     gone = saved_by(blocks)
-    decision = decide(evidence, settings, found.reach, sensitivity, gone)
+    decision = decide(evidence, settings, found.reach, sensitivity, gone, found.pinned)
     return _written(found, settings, decision, blocks, gone)
 
 

@@ -48,12 +48,14 @@ Reading = Annotated[
 
 
 class ArtifactFacts(Section):
-    """A model file. The path is relative to the run folder; size and digest cover all its files."""
+    """A model file. The path is relative to the run folder; size and digest cover all its files,
+    and so does the size once they are compressed with gzip."""
 
     path: str
     format: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     size_bytes: int = Field(gt=0)
+    gzip_bytes: int | None = Field(default=None, gt=0)
 
 
 class Quantiles(Section):

@@ -154,13 +154,20 @@ def row_view(label: str, row: Row, dense: Row | None, final: Row, metric: Metric
         p50=Cell(wording.figure(latency.p50, "ms"), _of(latency.p50, of and of.latency_ms.p50)),
         p95=Cell(wording.figure(latency.p95, "ms"), _of(latency.p95, of and of.latency_ms.p95)),
         memory=Cell(wording.figure(memory, "MB"), _of(memory, of and of.peak_memory_mb)),
-        size=Cell(wording.size(row.artifact.size_bytes), _of(*sizes)),
+        size=Cell(wording.size(row.artifact.size_bytes), _size_note(row, _of(*sizes))),
         score=_score(row, base, metric),
         worst=_worst(row, worst_name, lost if row is final else "", metric),
         worst_name=worst_name,
         lost=lost if row is final else "",
         status=row.verdict.status if row.verdict else None,
     )
+
+
+def _size_note(row: Row, of: str) -> str:
+    """Compressed too, where that is known: weights that are zero show in nothing else."""
+    packed = row.artifact.gzip_bytes
+    zipped = "" if packed is None else f"{wording.size(packed)} gzipped"
+    return ", ".join(filter(None, (of, zipped)))
 
 
 def _of(value: object, dense: object) -> str:

@@ -113,6 +113,80 @@ def test_repair_is_left_out_where_it_would_fill_zeros() -> None:
     assert Prune(ratio=0.5, granularity="weight", repair="batchnorm").mending == "batchnorm"
 
 
+@pytest.fixture
+def calibrated(desk: SimpleNamespace) -> SimpleNamespace:
+    """A desk whose task has data and a loss."""
+    data = [(torch.randn(8, 16, generator=torch.Generator().manual_seed(n)),) for n in range(2)]
+    desk.task = SimpleNamespace(
+        batches=lambda split: [(inputs, torch.arange(8) % 4) for inputs in data],
+        loss=nn.functional.cross_entropy,
+    )
+    desk.console = SimpleNamespace(progress=lambda message, done: None)
+    return desk
+
+
+class Branches(nn.Module):
+    """Three residual branches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(16, 32), nn.Linear(32, 4)
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Linear(32, 48), nn.ReLU(), nn.Linear(48, 32)) for _ in range(3)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        for branch in self.branches:
+            x = x + branch(x)
+        return self.head(x)
+
+
+TWICE = Schedule(steps=2)
+MODES = {"ratio": 0.5, "macs": 0.5, "params": 0.5, "size_bytes": 22_000}
+KINDS = [
+    *[({"strategy": one}, mode) for one in get_args(steps.Strategy) for mode in MODES],
+    *[({"importance": one}, "macs") for one in get_args(steps.Importance)],
+    *[({"granularity": "block"}, mode) for mode in ("ratio", "macs")],
+    *[({"granularity": "weight", "strategy": one}, "ratio") for one in ("uniform", "global")],
+]
+
+
+@pytest.mark.parametrize(("how", "mode"), KINDS)
+def test_rounds_go_by_every_strategy_and_target(
+    how: dict[str, str], mode: str, calibrated: SimpleNamespace
+) -> None:
+    """Each round decides by what it finds, applies, mends, and the last arrives."""
+    torch.manual_seed(0)
+    candidate = Candidate(trace(Branches(), (torch.zeros(1, 16),)))
+    multiple = {} if "granularity" in how else {"multiple": 1}
+    asked = Prune(**{mode: MODES[mode]}, **how, **multiple, schedule=TWICE)
+    for number in (1, 2):
+        table = None
+        if asked.strategy == "sensitivity":
+            table = pruning.sensitivity(calibrated, candidate, asked.importance)
+        made = pruning.decide(calibrated, candidate, asked, number, table)
+        small = apply(candidate.graph, made)
+        mended = pruning.mend(calibrated, candidate.graph, made, small, asked.mending)
+        candidate = candidate.pruned(made, mended.graph)
+    _arrived(candidate, how, mode)
+
+
+def _arrived(candidate: Candidate, how: dict[str, str], mode: str) -> None:
+    first, last = candidate.plans
+    if how.get("granularity") == "weight":
+        size = sum(one.size for one in last.weights)
+        assert sum(one.kept for one in last.weights) == pytest.approx(0.5 * size, rel=0.02)
+        return
+    assert last.macs_kept < first.macs_kept < first.macs_dense
+    if mode == "macs":
+        assert last.macs_kept <= 0.5 * first.macs_dense
+    if mode == "params":
+        assert last.parameters_kept <= 0.5 * first.parameters_dense
+    if mode == "size_bytes":
+        assert 4 * last.parameters_kept <= MODES[mode]
+
+
 def test_the_lineage_counts_from_the_dense_model(dense: Candidate) -> None:
     asked = Prune(macs=0.25, multiple=1, schedule=Schedule(steps=2))
     lines = after_rounds(replace(dense), asked).lineage

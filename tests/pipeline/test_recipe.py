@@ -15,21 +15,7 @@ from pipeline import recipe as recipes
 from pipeline.recipe import Distill, Prune, Quantize, Recover, find, read, schema
 from targets.errors import RecipeError
 
-GOOD = """\
-version: 1
-task: task.py
-params: {data: null}
-device: host
-runtimes: [tflite, onnxruntime]
-budget:
-  latency_ms: {p95: 40% of dense}
-  size_kb: 60
-  metric: {name: accuracy, max_drop: 0.01}
-steps:
-  - prune: {to: budget}
-  - recover: {epochs: 4, learning_rate: 1e-3, distill: {temperature: 4, weight: 0.9}}
-  - quantize: {scheme: int8, mode: ptq}
-"""
+GOOD = (Path(__file__).parent / "samples" / "recipe.yaml").read_text()
 
 
 @pytest.fixture

@@ -1,25 +1,13 @@
 """Every fault of a recipe gives one message with file, line, key, found and allowed."""
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.recipe import read
 from targets.errors import RecipeError
 
-GOOD = """\
-version: 1
-task: task.py
-params: {data: null}
-device: host
-runtimes: [tflite, onnxruntime]
-budget:
-  latency_ms: {p95: 40% of dense}
-  size_kb: 60
-  metric: {name: accuracy, max_drop: 0.01}
-steps:
-  - prune: {to: budget}
-  - recover: {epochs: 4, learning_rate: 1e-3, distill: {temperature: 4, weight: 0.9}}
-  - quantize: {scheme: int8, mode: ptq}
-"""
+GOOD = (Path(__file__).parent / "samples" / "recipe.yaml").read_text()
 
 
 @pytest.fixture
@@ -256,3 +244,13 @@ OVERRIDES = {
 @pytest.mark.parametrize("text", OVERRIDES)
 def test_a_fault_of_an_override_is_told_as_the_overrides(folder, text):
     assert refusal(folder, GOOD, text).startswith(OVERRIDES[text])
+
+
+def test_a_refused_step_does_not_count_as_missing_too(folder):
+    text = "version: 1\nbudget: {size_kb: 60}\nsteps:\n  - prune: {ratio: 1.0}\n"
+    message = refusal(folder, text)
+    assert message.startswith("recipe.yaml:4: steps.0.prune.ratio: found 1.0; allowed: less than 1")
+    assert "\n" not in message
+    assert "recipe.yaml:3: steps: found a list of 0" in refusal(
+        folder, text.replace("\n  - prune: {ratio: 1.0}", " []")
+    )

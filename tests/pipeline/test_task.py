@@ -1,6 +1,7 @@
 """Tasks: what is loaded, how it is known again, and what a recipe asks of it."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,30 +10,7 @@ from pipeline.recipe import read
 from pipeline.task import SPLITS, Task, load, load_for
 from targets.errors import RecipeError, TaskError
 
-GOOD = """\
-import torch
-from torch import nn
-
-metrics = ["accuracy"]
-
-
-def build():
-    return nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
-
-
-def example_inputs():
-    return (torch.zeros(1, 4),)
-
-
-def batches(split):
-    sizes = {"train": 5, "calibration": 4, "validation": 3}
-    for _ in range(2):
-        yield torch.ones(sizes[split], 4), torch.zeros(sizes[split], dtype=torch.long)
-
-
-def loss(outputs, target):
-    return nn.functional.cross_entropy(outputs, target)
-"""
+GOOD = (Path(__file__).parent / "samples" / "task.py").read_text()
 
 RECIPE = """\
 version: 1
@@ -221,6 +199,22 @@ def test_a_recipes_task_is_held_to_what_the_recipe_asks(folder):
     with pytest.raises(
         RecipeError, match=re.escape("recipe.yaml:5: steps.1.recover: needs a loss")
     ):
+        load_for(read(folder))
+
+
+def test_a_teacher_alone_needs_no_loss(folder):
+    written(folder, GOOD[: GOOD.index("def loss")])
+    alone = "recover: {distill: {weight: 1.0}}"
+    (folder / "recipe.yaml").write_text(RECIPE.replace("recover: {}", alone))
+    assert load_for(read(folder)).loss is None
+
+
+def test_taylor_needs_a_loss(folder):
+    written(folder, GOOD[: GOOD.index("def loss")])
+    text = RECIPE.replace("ratio: 0.5", "ratio: 0.5, importance: taylor")
+    (folder / "recipe.yaml").write_text(text.replace("  - recover: {}\n", ""))
+    told = "recipe.yaml:4: steps.0.prune.importance: 'taylor' needs a loss, and task.py has none"
+    with pytest.raises(RecipeError, match=re.escape(told)):
         load_for(read(folder))
 
 

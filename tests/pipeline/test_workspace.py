@@ -282,3 +282,9 @@ def test_what_a_step_was_made_of_is_kept_beside_it(tmp_path):
     assert (kept["step"], kept["inputs"]) == ("prune", {"a": 1})
     assert kept["tools"] == dict(tools.versions())
     assert {"python", "machine", "edgesmith", "torch", "openvino"} <= kept["tools"].keys()
+
+
+def test_an_error_that_is_its_own_cause_is_passed_on(tmp_path):
+    error = ValueError("again and again")
+    with pytest.raises(ValueError, match="again"), disk.environment_faults(tmp_path):
+        raise error from error

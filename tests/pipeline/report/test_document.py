@@ -22,7 +22,7 @@ def test_the_keys_are_the_promised_ones(report: Report):
         *("name", "runtime", "artifact", "metrics", "per_class", "measurement"),
         *("verdict", "lineage", "selected"),
     }
-    assert row["artifact"].keys() == {"path", "format", "sha256", "size_bytes"}
+    assert row["artifact"].keys() == {"path", "format", "sha256", "size_bytes", "gzip_bytes"}
     assert row["measurement"].keys() == {
         *("latency_ms", "peak_memory_mb", "load_ms", "first_inference_ms", "energy_mj"),
         *("provenance", "conditions", "samples_path"),
