@@ -21,31 +21,53 @@ def _channel(value: Value, weight: Value) -> int:
     return len(value.shape) - len(weight.shape) + 1
 
 
-def _pin_space(call: Call, value: Value, weight: Value) -> None:
-    for label in value.labels[_channel(value, weight) + 1 :]:
-        call.pin(label, SLIDES)
+def _space(call: Call, value: Value, weight: Value) -> Labels:
+    """The labels that are left of the spatial dimensions: a kernel of one moves nothing there."""
+    labels = list(value.labels[_channel(value, weight) + 1 :])
+    for place, still in enumerate(_still(call, weight)):
+        if not still:
+            call.pin(labels[place], SLIDES)
+            labels[place] = None
     for label in weight.labels[2:]:
         call.pin(label, "")
+    return labels
 
 
-def _outcome(call: Call, value: Value, weight: Value, channels: Label) -> Labels:
+def _still(call: Call, weight: Value) -> list[bool]:
+    """Per spatial dimension, whether every place is read and written by itself."""
+    sizes, space = weight.shape[2:], len(weight.shape) - 2
+    given = [_each(call, name, space) for name in ("stride", "padding", "output_padding")]
+    return [
+        size == 1 and (stride, padding, more) == (1, 0, 0)
+        for size, stride, padding, more in zip(sizes, *given, strict=True)
+    ]
+
+
+def _each(call: Call, name: str, space: int) -> list[int]:
+    """An argument for every spatial dimension; "same" pads a kernel of one by nothing."""
+    if isinstance(call.arguments.get(name, "none"), str):
+        return [0] * space
+    found = call.integers(name)
+    return found * space if len(found) == 1 else found
+
+
+def _outcome(call: Call, value: Value, weight: Value, channels: Label, space: Labels) -> Labels:
     bias = call.tensor_or_none("bias")
     if bias is not None:
         call.unify(channels, bias.labels[0])
-    lead = value.labels[: _channel(value, weight)]
-    return [*lead, channels, *[None] * (len(weight.shape) - 2)]
+    return [*value.labels[: _channel(value, weight)], channels, *space]
 
 
 def _convolution(call: Call) -> Result:
     value, weight, groups = call.tensor("input"), call.tensor("weight"), call.integer("groups")
-    _pin_space(call, value, weight)
+    space = _space(call, value, weight)
     channel = _channel(value, weight)
     incoming = value.labels[channel]
     if groups == 1:
         call.unify(incoming, weight.labels[1])
     else:
         _tie_groups(call, incoming, value.shape[channel], weight, groups)
-    return _outcome(call, value, weight, weight.labels[0])
+    return _outcome(call, value, weight, weight.labels[0], space)
 
 
 def _tie_groups(call: Call, incoming: Label, size: int, weight: Value, groups: int) -> None:
@@ -94,7 +116,7 @@ def _convolution_macs(call: Call) -> list[Product]:
 
 def _transposed(call: Call) -> Result:
     value, weight, groups = call.tensor("input"), call.tensor("weight"), call.integer("groups")
-    _pin_space(call, value, weight)
+    space = _space(call, value, weight)
     channel = _channel(value, weight)
     incoming = value.labels[channel]
     call.unify(incoming, weight.labels[0])
@@ -104,7 +126,7 @@ def _transposed(call: Call) -> Result:
         group, _ = factor(call.terms, incoming, [groups, width], [_divides(call), True])
         _note(call, width, [group])
         channels = merge(call.terms, [group, channels], [groups, weight.shape[1]])
-    return _outcome(call, value, weight, channels)
+    return _outcome(call, value, weight, channels, space)
 
 
 def _transposed_macs(call: Call) -> list[Product]:

@@ -7,6 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.graph import trace
+from pipeline.prune import apply, plan
+from pipeline.prune.repair import repair
+
 IMAGE = (1, 3, 8, 8)
 
 
@@ -230,6 +234,37 @@ def test_three_dimensions(prove) -> None:
     )  # fmt: skip
     half = prove(net, torch.randn(1, 1, 6, 6, 6))
     assert [group.kept for group in half.groups] == [4, 3]
+
+
+class Gated(nn.Module):
+    """Places mixed by a convolution whose channels they are, with a kernel of one (gMLP)."""
+
+    def __init__(self, kernel: int = 1) -> None:
+        super().__init__()
+        self.up, self.down, self.head = nn.Linear(24, 64), nn.Linear(32, 24), nn.Linear(24, 3)
+        self.places = nn.Conv1d(10, 10, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, other = self.up(x).chunk(2, -1)
+        return self.head(self.down(one * self.places(other)))
+
+
+def test_a_kernel_of_one_moves_nothing_in_space(prove) -> None:
+    """A channel that goes there goes at every place; a wider kernel looks at its neighbours."""
+    free, pinned = (prove(Gated(kernel), torch.randn(1, 10, 24)) for kernel in (1, 3))
+    assert {g.name: g.kept for g in free.groups} == {"up.weight[0]": 16, "down.weight[0]": 12}
+    assert {g.name: g.kept for g in pinned.groups} == {"down.weight[0]": 12}
+
+
+def test_repair_where_a_kernel_of_one_passes_channels_on() -> None:
+    torch.manual_seed(0)
+    graph = trace(Gated(), (torch.randn(1, 10, 24),))
+    chosen, inputs = plan(graph, ratio=0.5), [(torch.randn(32, 10, 24),)]
+    small = apply(graph, chosen)
+    mended = repair(graph, small, chosen, inputs)
+    with torch.no_grad():
+        dense, raw, good = (one.module(*inputs[0]) for one in (graph, small, mended))
+    assert (good - dense).norm() < (raw - dense).norm()
 
 
 class TwoInputs(nn.Module):
