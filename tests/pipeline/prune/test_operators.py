@@ -171,6 +171,16 @@ FREE: dict[str, tuple[Function, int]] = {
     "channel shuffle": (shuffle, 16),
     "channel shuffle operator": (lambda x: F.channel_shuffle(x, 2), 16),
     "in place on a slice": (in_place, 16),
+    "hardswish in place": (lambda x: F.hardswish(x + 1, inplace=True), 16),
+    "divided in place": (lambda x: (x + 1).div_(2.0), 16),
+    "a number to its power": (lambda x: 2.0**x, 16),
+    "sine and cosine": (lambda x: x.sin() + x.cos(), 16),
+    "divided and floored": (lambda x: torch.div(x, 0.3, rounding_mode="floor"), 16),
+    "where it is not small": (lambda x: x * ~(x < 0.1), 16),
+    "moved": (lambda x: x.to("cpu", torch.float64), 16),
+    "in the shape of another": (lambda x: x.flatten(1).reshape_as(x), 16),
+    "as large as another": (lambda x: x.mean((2, 3), keepdim=True).expand_as(x) + x, 16),
+    "pooled along a line": (lambda x: F.avg_pool1d(x.flatten(2), 2).unflatten(2, (3, 6)), 16),
 }
 
 
