@@ -1,0 +1,106 @@
+"""Which of two artifacts is faster: measured in turns (A B B A) of one session, told by intervals.
+
+Knows no recipe: artifacts and their targets come in, measurements and a verdict go out.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from targets.errors import UsageError
+from targets.measurement import Measurement, TimingRule
+from targets.ratios import LEAST_PAIRS, Ratio, paired_ratio
+from targets.trial import Progress, Seat, in_silence, interleaved
+
+ROUNDS = 8
+"""Two more than 95 % confidence needs, so that one unlucky process does not hide a difference."""
+
+COMPARED = {"p50": 0.50, "p95": 0.95}
+
+Told = Literal["faster", "slower", "not told apart", "invalid"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """b against a.
+
+    Attributes:
+        latency: the ratio b/a of each quantile in COMPARED.
+        invalid_reason: why the session must not be judged.
+    """
+
+    latency: Mapping[str, Ratio]
+    invalid_reason: str | None = None
+
+    @property
+    def verdict(self) -> Told:
+        """What is known with 95 % confidence of p50, where p95 does not say the opposite."""
+        middle, tail = self.latency["p50"], self.latency["p95"]
+        if self.invalid_reason is not None:
+            return "invalid"
+        if middle.below and not tail.above:
+            return "faster"
+        return "slower" if middle.above and not tail.below else "not told apart"
+
+
+@dataclass(frozen=True)
+class Session:
+    """All sittings of one comparison, the last being the one that counts.
+
+    Attributes:
+        measured: each artifact's measurement in the last sitting, in order of the turns.
+        invalid: why each sitting before it was repeated, and the last one's fault if it has any.
+    """
+
+    measured: Mapping[str, Measurement]
+    invalid: tuple[str, ...] = ()
+
+    def compare(self, a: str, b: str) -> Comparison:
+        """b against a, both by the names that they were measured under."""
+        return compared(self.measured[a], self.measured[b])
+
+
+def rule_of(rule: TimingRule, rounds: int = ROUNDS) -> TimingRule:
+    """The rule with so many rounds, and samples enough for every quantile that is compared.
+
+    Raises UsageError for fewer rounds than 95 % confidence needs.
+    """
+    if rounds < LEAST_PAIRS:
+        raise UsageError(
+            f"{rounds} rounds can't tell two models apart with 95% confidence; "
+            f"ask for at least {LEAST_PAIRS} (without --rounds: {ROUNDS})"
+        )
+    return replace(rule, processes=rounds).covering(max(COMPARED.values()))
+
+
+def hold(seats: Mapping[str, Seat], rule: TimingRule, progress: Progress = in_silence) -> Session:
+    """Measures all artifacts in turns; repeats a sitting that is invalid, `rule.attempts` in all.
+
+    Nothing else is repeated: measuring on until a difference shows would find one in noise.
+    """
+    faults: list[str] = []
+    while True:
+        measured = interleaved(seats, rule, progress)
+        fault = _fault(measured)
+        faults += [fault] if fault else []
+        if fault is None or len(faults) >= rule.attempts:
+            return Session(measured, tuple(faults))
+        progress(f"cooling down for {rule.cool_down_s:g} s before measuring again", 0.0)
+        time.sleep(rule.cool_down_s)
+
+
+def compared(a: Measurement, b: Measurement) -> Comparison:
+    """b against a, of one sitting; process i of one ran beside process i of the other.
+
+    Raises UsageError for fewer processes than 95 % confidence needs.
+    """
+    ratios = {
+        name: paired_ratio(a.latency_ms(at), b.latency_ms(at)) for name, at in COMPARED.items()
+    }
+    return Comparison(ratios, _fault({"A": a, "B": b}))
+
+
+def _fault(measured: Mapping[str, Measurement]) -> str | None:
+    faults = {name: one.invalid_reason() for name, one in measured.items()}
+    return "; ".join(f"{name}: {fault}" for name, fault in faults.items() if fault) or None
