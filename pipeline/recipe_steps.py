@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from pipeline.recipe_recover import Recover
+from pipeline.recipe_section import Section
 from pipeline.recipe_source import ALTERNATIVES
 
 PRUNING_MODES = ALTERNATIVES["prune"]
@@ -44,12 +46,6 @@ def _ascending(pair: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Bounds = Annotated[tuple[Bound, ...], Field(strict=False), AfterValidator(_ascending)]
-
-
-class Section(BaseModel):
-    """One mapping of a recipe: frozen, of exact types, with no key that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
 
 class Schedule(Section):
@@ -179,36 +175,6 @@ class Prune(Section):
         """The repair that takes place: least squares would fill single weights that went."""
         filling = self.granularity == "weight" and self.repair == "least-squares"
         return "none" if filling else self.repair
-
-
-class Distill(Section):
-    """Learning from the dense model's outputs (Hinton, Vinyals, Dean 2015, section 2)."""
-
-    temperature: float = Field(
-        default=4.0, gt=0, allow_inf_nan=False, description="Softens both models' outputs; above 0."
-    )
-    weight: float = Field(
-        default=0.9,
-        ge=0,
-        le=1,
-        description="The share of the distillation loss in the whole; 0 to 1.",
-    )
-
-
-class Recover(Section):
-    """Fine-tune the pruned model, so that it recovers its accuracy."""
-
-    epochs: int = Field(default=4, ge=1, le=10_000, description="Passes over the training split.")
-    learning_rate: float = Field(
-        default=2e-3, gt=0, le=10, description="The one-cycle schedule's highest learning rate."
-    )
-    distill: Distill | None = Field(
-        default=None,
-        description="Learn from the dense model too; without it, from the targets alone.",
-    )
-    seed: int = Field(
-        default=0, ge=0, lt=2**32, description="Seeds every random choice of the training."
-    )
 
 
 class Quantize(Section):
