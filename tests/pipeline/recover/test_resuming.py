@@ -171,11 +171,13 @@ torch.manual_seed(0)
 graph = trace(Net(), (torch.zeros(1, 1, 8, 8),))
 folder = Path(sys.argv[1])
 folder.mkdir(exist_ok=True)
-done = recover(graph, graph, DigitsTask(train_count=128), Recover(epochs=3), tell, checkpoints=folder)
+task = DigitsTask(train_count=128)
+done = recover(graph, graph, task, Recover(epochs=3), tell, checkpoints=folder)
 save_file(done.graph.module.state_dict(), folder / "end")
 """
 
 
+@pytest.mark.slow  # four processes that import torch
 def test_a_killed_process_ends_with_the_same_bytes(tmp_path):
     program = KILLED.format(tests=str(Path(__file__).parent))
 
