@@ -3,7 +3,8 @@
     python recipes/spoken_digits/train.py PATH/recordings.zip official
     python recipes/spoken_digits/train.py PATH/recordings.zip speaker
 
-The same machine writes the same bytes every time: random numbers are seeded, and the number of
+The weights are written in half precision, which costs no accuracy and halves the file. The same
+machine writes the same bytes every time: random numbers are seeded, and the number of
 threads (which decides how sums are split, and so how they round) is fixed. Nothing is chosen by
 the validation or the test part: the weights are those of the last epoch.
 """
@@ -14,7 +15,7 @@ import time
 import torch
 from model import SpokenDigitsNet
 from safetensors.torch import save_file
-from task import configure, loss, part, varied, weights
+from task import build, configure, loss, part, varied, weights
 from torch import nn
 
 EPOCHS = 40
@@ -50,6 +51,13 @@ def train() -> nn.Module:
     return net.eval()
 
 
+def save(net: nn.Module) -> None:
+    """Writes the weights; counts stay whole numbers."""
+    state = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    floats = {name: one.half() for name, one in state.items() if one.is_floating_point()}
+    save_file({**state, **floats}, weights())
+
+
 @torch.no_grad()
 def score(net: nn.Module, name: str) -> str:
     """Accuracy and loss on a part."""
@@ -61,7 +69,6 @@ def score(net: nn.Module, name: str) -> str:
 
 if __name__ == "__main__":
     configure(*sys.argv[1:3])
-    trained = train()
-    state = {name: tensor.contiguous() for name, tensor in trained.state_dict().items()}
-    save_file(state, weights())
+    save(train())
+    trained = build()
     print(f"{weights().name}: {score(trained, 'validation')}; {score(trained, 'test')}")
