@@ -50,6 +50,10 @@ def run(
     device: Device = None,
     runtime: Runtimes = None,
     overrides: Overrides = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(metavar="LIMIT=FROM..TO:COUNT", help="A front: latency_ms.p95=0.2..1.0:5"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -58,7 +62,8 @@ def run(
     def door() -> int:
         from pipeline import doors
 
-        order = doors.Order(recipe, out, device, tuple(runtime or ()), tuple(overrides or ()))
+        asked = tuple(runtime or ()), tuple(overrides or ()), sweep
+        order = doors.Order(recipe, out, device, *asked)
         return doors.dry_run(order, as_json) if dry_run else doors.run(order, as_json)
 
     leave_with(door, as_json)
@@ -90,6 +95,24 @@ def check(
         from pipeline import check as checking
 
         return checking.check(model, device or "host", tuple(limit or ()), budget, as_json)
+
+    leave_with(door, as_json)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A .tflite, .onnx or .xml file.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another; its formats may differ.")],
+    device: Device = None,
+    rounds: Annotated[int, typer.Option(help="Fresh processes of each file, at least 6.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Tells whether model B is faster than model A, measured in turns of one session."""
+
+    def door() -> int:
+        from pipeline import compare as comparing
+
+        return comparing.show(a, b, device or "host", rounds, as_json)
 
     leave_with(door, as_json)
 
