@@ -124,7 +124,11 @@ class Recordings:
 def recordings() -> Recordings:
     """Every recording of the archive, in the order of the names."""
     maps, digits, speakers, numbers = [], [], [], []
-    with zipfile.ZipFile(archive()) as opened:
+    try:
+        opened = zipfile.ZipFile(archive())
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{archive()}: not a zip file: {error}") from None
+    with opened:
         for name in sorted(one for one in opened.namelist() if one.endswith(".wav")):
             digit, speaker, number = named(name)
             if opened.getinfo(name).file_size > LARGEST_FILE:
