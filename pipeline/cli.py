@@ -104,7 +104,9 @@ def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="A .tflite, .onnx or .xml file.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another; its formats may differ.")],
     device: Device = None,
-    rounds: Annotated[int, typer.Option(help="Fresh processes of each file, at least 6.")] = 8,
+    rounds: Annotated[
+        int | None, typer.Option(help="Fresh processes of each file, at least 6; without it, 8.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tells whether model B is faster than model A, measured in turns of one session."""

@@ -17,7 +17,7 @@ from pipeline.printing import print_json
 from pipeline.report.gate import comparison_row
 from targets import comparison
 from targets.artifact import TensorSpec
-from targets.comparison import ROUNDS, Comparison, Session
+from targets.comparison import Comparison, Session
 from targets.errors import UsageError
 from targets.measurement import Measurement, TimingRule, median, unavailable
 from targets.ratios import CONFIDENCE, Ratio
@@ -59,7 +59,7 @@ class Sides:
 
 
 def compare(
-    a: Path | str, b: Path | str, *, device: str = "host", rounds: int = ROUNDS
+    a: Path | str, b: Path | str, *, device: str = "host", rounds: int | None = None
 ) -> dict[str, Any]:
     """Tells whether model b is faster than model a, as `edgesmith compare --json` does.
 
@@ -67,7 +67,7 @@ def compare(
         a: a .tflite, .onnx or .xml file.
         b: another.
         device: a device profile's name.
-        rounds: fresh processes of each file, at least 6.
+        rounds: fresh processes of each file, at least 6; None: as many as the timing rule has.
 
     Returns:
         The document: `ratio` is b / a by quantile, `verdict` what that says of b.
@@ -80,7 +80,7 @@ def compare(
         return _compared(Path(a), Path(b), device, rounds, console)
 
 
-def show(a: Path, b: Path, device: str, rounds: int, as_json: bool) -> int:
+def show(a: Path, b: Path, device: str, rounds: int | None, as_json: bool) -> int:
     """`edgesmith compare`: prints the comparison; 0 where b is faster, 3 where slower, else 4."""
     with Console() as console:
         found = _compared(a, b, device, rounds, console)
@@ -91,7 +91,9 @@ def show(a: Path, b: Path, device: str, rounds: int, as_json: bool) -> int:
     return CODES.get(found["verdict"], UNDECIDED)
 
 
-def _compared(a: Path, b: Path, device: str, rounds: int, console: Console) -> dict[str, Any]:
+def _compared(
+    a: Path, b: Path, device: str, rounds: int | None, console: Console
+) -> dict[str, Any]:
     rule = comparison.rule_of(TimingRule(), rounds)
     if a.resolve() == b.resolve():
         raise UsageError(f"{a} is given twice; comparing takes two different models")
@@ -101,9 +103,9 @@ def _compared(a: Path, b: Path, device: str, rounds: int, console: Console) -> d
     sides = Sides(a, b, device, (of_a, of_b), (target_a, target_b))
     for difference in sides.differences():
         console.remark(f"note: {difference}")
-    console.step(f"comparing {b.name} (B) with {a.name} (A) on {device}, {rounds} rounds")
+    console.step(f"comparing {b.name} (B) with {a.name} (A) on {device}, {rule.processes} rounds")
     session = comparison.hold(sides.seats, rule, console.progress)
-    return _document(sides, session, rounds)
+    return _document(sides, session, rule.processes)
 
 
 def _document(sides: Sides, session: Session, rounds: int) -> dict[str, Any]:

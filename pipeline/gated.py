@@ -28,3 +28,14 @@ class Gated:
         """Whether the final artifact is faster than every parent with 95 % confidence."""
         found = {one.verdict for one in self.against.values()}
         return found == {"faster"}
+
+    def lineage(self, name: str) -> tuple[str, ...]:
+        """What the gate has to say of a candidate, in short: of the final one, and of what left."""
+        if name == self.final:
+            if not self.against:
+                return ("gate: not compared with what it came from",)
+            found = [f"{one.verdict} against {parent}" for parent, one in self.against.items()]
+            return ("gate: " + ("" if self.improves else "no improvement: ") + ", ".join(found),)
+        if name == self.delivered:
+            return (f"gate: leaves instead of {self.final}, which is no improvement",)
+        return ()

@@ -13,9 +13,6 @@ from targets.measurement import Measurement, TimingRule
 from targets.ratios import LEAST_PAIRS, Ratio, paired_ratio
 from targets.trial import Progress, Seat, in_silence, interleaved
 
-ROUNDS = 8
-"""Two more than 95 % confidence needs, so that one unlucky process does not hide a difference."""
-
 COMPARED = {"p50": 0.50, "p95": 0.95}
 
 Told = Literal["faster", "slower", "not told apart", "invalid"]
@@ -61,17 +58,23 @@ class Session:
         return compared(self.measured[a], self.measured[b])
 
 
-def rule_of(rule: TimingRule, rounds: int = ROUNDS) -> TimingRule:
-    """The rule with so many rounds, and samples enough for every quantile that is compared.
+def rule_of(rule: TimingRule, rounds: int | None = None) -> TimingRule:
+    """The rule with as many processes as it has rounds of comparing, and samples for each quantile.
 
-    Raises UsageError for fewer rounds than 95 % confidence needs.
+    Args:
+        rule: how a sitting is measured.
+        rounds: instead of the rule's own.
+
+    Raises:
+        UsageError: 95 % confidence needs more rounds.
     """
-    if rounds < LEAST_PAIRS:
+    count = rule.comparison_rounds if rounds is None else rounds
+    if count < LEAST_PAIRS:
         raise UsageError(
-            f"{rounds} rounds can't tell two models apart with 95% confidence; "
-            f"ask for at least {LEAST_PAIRS} (without --rounds: {ROUNDS})"
+            f"{count} rounds can't tell two models apart with 95% confidence; "
+            f"ask for at least {LEAST_PAIRS}"
         )
-    return replace(rule, processes=rounds).covering(max(COMPARED.values()))
+    return replace(rule, processes=count).covering(max(COMPARED.values()))
 
 
 def hold(seats: Mapping[str, Seat], rule: TimingRule, progress: Progress = in_silence) -> Session:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from targets.artifact import Artifact
-from targets.comparison import ROUNDS, Comparison, Session, compared, hold, rule_of
+from targets.comparison import Comparison, Session, compared, hold, rule_of
 from targets.device import DeviceProfile
 from targets.errors import UsageError
 from targets.measurement import MemoryPhases, ProcessSamples, TimingRule
@@ -14,6 +14,7 @@ from targets.ratios import Ratio
 from targets.trial import Seat
 
 RULE = rule_of(TimingRule(cool_down_s=0.0, memory_processes=1))
+ROUNDS = 8
 A = Artifact(Path("a.onnx"), "onnx", "a" * 64, 400_000, (), ())
 B = Artifact(Path("b.tflite"), "tflite", "b" * 64, 100_000, (), ())
 STEADY = ProcessSamples((1_000_000,) * 300, 5, 5, 100, 100, 30)
@@ -127,7 +128,8 @@ def test_too_few_rounds_are_refused_with_what_to_ask_for() -> None:
     with pytest.raises(UsageError, match=r"5 rounds .* at least 6"):
         rule_of(TimingRule(), 5)
     assert rule_of(TimingRule(), 6).processes == 6
-    assert rule_of(TimingRule.quick()).min_samples == 60  # 59 bound p95
+    assert rule_of(TimingRule.quick(), 6).min_samples == 60  # 59 bound p95
+    assert rule_of(TimingRule()).processes == ROUNDS
 
 
 def test_measurements_of_one_sitting_can_be_compared_as_they_are() -> None:
