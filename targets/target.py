@@ -86,6 +86,24 @@ class Target:
         timeout_s = _DESCRIBE_TIMEOUT_S + 2 * (rule.warmup_max_s + rule.max_seconds)
         return process_from_json(self._ask(request, artifact, timeout_s))
 
+    def sample_in_turns(
+        self, artifacts: Sequence[Artifact], rule: TimingRule, seed: int = 0, rounds: int = 5
+    ) -> tuple[ProcessSamples, ...]:
+        """The latencies of several artifacts in one fresh process, in turns drawn by the seed.
+
+        What disturbs one disturbs all, so their ratios are steadier than their times.
+        """
+        placed = [self._placed(artifact) for artifact in artifacts]
+        request = {"command": "turns", "rule": asdict(rule), "seed": seed, "rounds": rounds,
+                   "models": placed}  # fmt: skip
+        each_s = rule.warmup_max_s + rule.max_seconds
+        timeout_s = _DESCRIBE_TIMEOUT_S + 2 * len(placed) * each_s
+        answer = self._ask(request, artifacts[0], timeout_s)
+        found = answer.get("models")
+        if not isinstance(found, list) or len(found) != len(placed):
+            raise DeviceUnreachable("the agent's times are malformed: not one entry per model")
+        return tuple(process_from_json(each) for each in found)
+
     def memory(self, artifact: Artifact, seed: int = 0) -> MemoryPhases:
         """The peak memory of one fresh process in phases."""
         request = {"command": "memory", "seed": seed}

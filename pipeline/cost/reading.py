@@ -23,31 +23,46 @@ from pipeline.prune.extents import Extents
 from pipeline.prune.regions import Flow, is_dead_end
 
 FOLLOWERS = frozenset(
-    "batch_norm relu relu_ relu6 relu6_ hardtanh hardtanh_ hardswish hardswish_ hardsigmoid silu "
-    "silu_ gelu sigmoid tanh leaky_relu add add_ mul mul_".split()
-)
+    ("add", "add_", "batch_norm", "gelu", "hardsigmoid", "hardswish", "hardswish_", "hardtanh",
+     "hardtanh_", "leaky_relu", "mul", "mul_", "relu", "relu_", "relu6", "relu6_", "sigmoid",
+     "silu", "silu_", "tanh")
+)  # fmt: skip
 """Operators that runtimes compute on a layer's output while it is at hand."""
 FREE = frozenset(
-    "dropout dropout_ alias detach contiguous getitem lift_fresh_copy _assert_tensor_metadata".split()
-)
+    ("_assert_tensor_metadata", "alias", "contiguous", "detach", "dropout", "dropout_", "getitem",
+     "lift_fresh_copy")
+)  # fmt: skip
 """Operators that no exported model executes in evaluation mode."""
+
+
+OUTPUT = -1
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Where the width of a site's axis can be read: a dimension of a node's tensor."""
+    """Where the width of a site's axis can be read: a dimension of one of its first node's
+    operands, by number, or of what the node gives (`OUTPUT`). Names of operands don't last: where
+    a block goes, its entry takes its exit's place."""
 
-    node: str
+    operand: int
     dimension: int
     part: int | None = None
 
-    def of(self, shapes: Shapes) -> int:
+    def of(self, node: fx.Node, shapes: Shapes) -> int:
         """The width in a graph of these shapes."""
+        owner = node if self.operand == OUTPUT else operands(node)[self.operand]
         if self.part is None:
-            return shapes.tensor[self.node][self.dimension]
-        shape = shapes.several[self.node][self.part]
-        assert shape is not None, f"{self.node} gives no tensor in place {self.part}"
+            return shapes.tensor[owner.name][self.dimension]
+        shape = shapes.several[owner.name][self.part]
+        assert shape is not None, f"{owner.name} gives no tensor in place {self.part}"
         return shape[self.dimension]
+
+
+def operands(node: fx.Node) -> list[fx.Node]:
+    """The nodes among a node's arguments, with repetitions."""
+    found: list[fx.Node] = []
+    fx.node.map_arg((node.args, node.kwargs), found.append)
+    return found
 
 
 @dataclass(frozen=True)
@@ -61,9 +76,9 @@ class Reading:
     def present(self, pruned: Graph) -> dict[str, Widths]:
         """The widths of the sites that a graph pruned from this one still has, by name."""
         shapes = observe(pruned.module, double_batch(pruned.inputs, pruned.dynamic_batch))
-        there = {node.name for node in pruned.module.graph.nodes}
+        there = {node.name: node for node in pruned.module.graph.nodes}
         return {
-            name: tuple(float(axis.of(shapes)) for axis in axes)
+            name: tuple(float(axis.of(there[name], shapes)) for axis in axes)
             for name, axes in self.axes.items()
             if name in there
         }
@@ -90,9 +105,9 @@ class _Reader:
         self._batch = inputs[0].shape[0] if inputs and inputs[0].dim() else 1
         self._nodes: list[fx.Node] = list(graph.module.graph.nodes)
         self._survey = survey(graph)
-        self._shapes = observe(graph.module, inputs)
-        self._extents = Extents(graph.module, self._shapes, self._batch)
-        self._flow = Flow(graph.module, (*self._shapes.tensor, *self._shapes.several))
+        self.shapes = observe(graph.module, inputs)
+        self._extents = Extents(graph.module, self.shapes, self._batch)
+        self._flow = Flow(graph.module, (*self.shapes.tensor, *self.shapes.several))
         self._blocks = [block for block in find_blocks(graph) if block.reason is None]
         self._sizes = _Sizes(self._survey)
 
@@ -100,7 +115,8 @@ class _Reader:
         kinds: dict[str, Kind] = {}
         sites: list[Site] = []
         axes: dict[str, tuple[Axis, ...]] = {}
-        for draft in self._drafts():
+        drafts = list(self._drafts())
+        for draft in drafts:
             described = _Description(self, draft)
             kind = kinds.setdefault(described.name, described.kind())
             sizes = tuple(self._sizes.of(label) for label in described.labels)
@@ -110,7 +126,24 @@ class _Reader:
             axes[name] = tuple(described.axes)
         groups = dict(zip(self._survey.names, map(len, self._survey.members), strict=True))
         names = tuple(block.name for block in self._blocks)
-        return Reading(Model(groups=groups, blocks=names, kinds=kinds, sites=tuple(sites)), axes)
+        moments = tuple(self._moments(drafts))
+        model = Model(groups=groups, blocks=names, kinds=kinds, sites=tuple(sites), moments=moments)
+        return Reading(model, axes)
+
+    def _moments(self, drafts: Sequence[_Draft]) -> Iterator[tuple[str, ...]]:
+        """By liveness: an output is in memory until the last that reads it has run."""
+        order = self._flow.order
+        ends = [
+            max((order[user] for user in draft.tail.users), default=order[draft.tail])
+            for draft in drafts
+        ]
+        for place, draft in enumerate(drafts):
+            start = order[draft.leader]
+            yield tuple(
+                other.leader.name
+                for other, end in zip(drafts[: place + 1], ends, strict=False)
+                if other is draft or end >= start
+            )
 
     # ---------------------------------------------------------------- what fuses
     def _drafts(self) -> Iterator[_Draft]:
@@ -146,20 +179,20 @@ class _Reader:
         host = owner.get(latest)
         if host is None or host.tail is not latest or len(self._flow.readers(latest)) != 1:
             return None
-        alike = self._shapes.tensor.get(node.name) == self._shapes.tensor.get(latest.name)
+        alike = self.shapes.tensor.get(node.name) == self.shapes.tensor.get(latest.name)
         return host if alike and _blocks_of(node, self._blocks) == host.blocks else None
 
     # ---------------------------------------------------------------- what is asked of a node
-    def tensors(self, node: fx.Node) -> Iterator[tuple[str, int | None, Shape, Labels]]:
-        """What a node gives: its name, the part, the shape and the labels of each tensor."""
+    def tensors(self, node: fx.Node) -> Iterator[tuple[int | None, Shape, Labels]]:
+        """What a node gives: the part, the shape and the labels of each tensor."""
         labels = self._survey.labelled.known.labels.get(node.name)
-        if (shape := self._shapes.tensor.get(node.name)) is not None:
-            known = labels if isinstance(labels, list) else [None] * len(shape)
-            yield node.name, None, shape, known
-        for place, part in enumerate(self._shapes.several.get(node.name, ())):
+        if (shape := self.shapes.tensor.get(node.name)) is not None:
+            known = labels if isinstance(labels, list) else _unlabelled(shape)
+            yield None, shape, known
+        for place, part in enumerate(self.shapes.several.get(node.name, ())):
             if part is not None:
-                known = labels[place] if isinstance(labels, tuple) else [None] * len(part)
-                yield node.name, place, part, known
+                known = labels[place] if isinstance(labels, tuple) else _unlabelled(part)
+                yield place, part, known
 
     def is_data(self, node: fx.Node) -> bool:
         """Whether its tensors have a batch."""
@@ -196,8 +229,8 @@ class _Description:
         self._matrices: list[Extent] = []
         self._vectors: list[Extent] = []
         leader = draft.leader
-        given = [self._given(node) for node in leader.all_input_nodes]
-        written = [self._tensor(*one, data=True) for one in reader.tensors(leader)]
+        given = [self._given(*one) for one in enumerate(operands(leader))]
+        written = [self._tensor(OUTPUT, *one, data=True) for one in reader.tensors(leader)]
         self._written = tuple(extent for _, extent in written)
         shown = " ".join(one for one in given if one)
         made = " ".join(text for text, _ in written)
@@ -221,42 +254,42 @@ class _Description:
         )
 
     def _full(self, axis: Axis) -> float:
-        return float(axis.of(self._reader._shapes))
+        return float(axis.of(self._draft.leader, self._reader.shapes))
 
     def _used_axes(self) -> tuple[int, ...]:
         """Multiply-accumulates are a product of every axis that the site has, each once: of what
         contracts, what comes out, and what both go along with."""
         return tuple(range(len(self.axes)))
 
-    def _given(self, node: fx.Node) -> str:
+    def _given(self, operand: int, node: fx.Node) -> str:
         data = self._reader.is_data(node)
         shown = []
         for one in self._reader.tensors(node):
-            text, extent = self._tensor(*one, data=data)
+            text, extent = self._tensor(operand, *one, data=data)
             shown.append(text)
             if data:
                 self._read.append(extent)
-            elif len(one[2]) > 1:
+            elif len(one[1]) > 1:
                 self._matrices.append(extent)
             else:
                 self._vectors.append(extent)
         return " ".join(shown)
 
     def _tensor(
-        self, node: str, part: int | None, shape: Shape, labels: Labels, *, data: bool
+        self, operand: int, part: int | None, shape: Shape, labels: Labels, *, data: bool
     ) -> tuple[str, Extent]:
         """A tensor as text, and its elements per example."""
         batch = self._reader.batch_of(shape) if data else 1
         fixed, axes, letters = 1.0, [], []
         for dimension, (size, label) in enumerate(zip(shape, labels, strict=True)):
             if self._reader.is_prunable(label):
-                place = self._axis(label, Axis(node, dimension, part))
+                place = self._axis(label, Axis(operand, dimension, part))
                 axes.append(place)
                 letters.append(ascii_lowercase[place % 26])
             else:
-                size = size // batch if dimension == 0 else size
-                fixed *= size
-                letters.append(str(size))
+                own = size // batch if dimension == 0 else size
+                fixed *= own
+                letters.append(str(own))
         shown = letters[1:] if data and letters[:1] == ["1"] else letters
         return f"[{','.join(shown)}]", Extent(count=fixed, axes=tuple(axes))
 
@@ -311,7 +344,13 @@ class _Sizes:
 
 
 def _operator(node: fx.Node) -> str:
-    return operator_name(node) if hasattr(node.target, "_schema") else str(node.target.__name__)
+    if hasattr(node.target, "_schema"):
+        return operator_name(node)
+    return str(getattr(node.target, "__name__", node.target))
+
+
+def _unlabelled(shape: Shape) -> Labels:
+    return [None for _ in shape]
 
 
 def _blocks_of(node: fx.Node, blocks: Sequence[Block]) -> frozenset[str]:

@@ -87,12 +87,21 @@ Widths = tuple[float, ...]
 
 
 class Model(Part):
-    """A model as its cost sees it: groups with their sizes, removable blocks, kinds and sites."""
+    """A model as its cost sees it.
+
+    Attributes:
+        groups: the size of each group, by name.
+        blocks: the names of those that can go.
+        kinds: by name.
+        sites: in the order of the graph.
+        moments: per site the sites whose outputs are in memory while it runs, its own included.
+    """
 
     groups: Mapping[str, int]
     blocks: tuple[str, ...]
     kinds: Mapping[str, Kind]
     sites: tuple[Site, ...]
+    moments: tuple[tuple[str, ...], ...] = ()
 
     def present(self, widths: Mapping[str, int], blocks: Sequence[str] = ()) -> dict[str, Widths]:
         """The widths of the sites that are left, by name; groups that are not named are whole."""

@@ -2,8 +2,8 @@
 
 import resource
 import time
-from dataclasses import asdict, dataclass, field
-from typing import Callable, Dict, List, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from targets.agent.conditions import conditions
 from targets.agent.memory import PeakMemory
 from targets.agent.runtime import Runtime, Session, runtime_named
 from targets.agent.timing import random_inputs, time_session
+from targets.agent.turns import Timed, time_in_turns
 from targets.errors import ArtifactError
 from targets.measurement import TimingRule
 
@@ -21,11 +22,14 @@ Answer = Dict[str, object]
 
 @dataclass(frozen=True)
 class Request:
-    """What one start of the agent shall do. `inputs` and `outputs` are .npz files of `infer`."""
+    """What one start of the agent shall do. `inputs` and `outputs` are .npz files of `infer`;
+    `models` and `rounds` are of `turns`."""
 
     command: str
     runtime: str
     model: str
+    models: Tuple[str, ...] = ()
+    rounds: int = 5
     threads: int = 1
     seed: int = 0
     rule: TimingRule = field(default_factory=TimingRule)
@@ -62,6 +66,25 @@ def latency(request: Request) -> Answer:
     return {**times, "load_ns": load_ns, "conditions": told}
 
 
+def turns(request: Request) -> Answer:
+    """The times of several models in this process, each as ProcessSamples has them."""
+    runtime = runtime_named(request.runtime)
+    timed, loads, sessions = [], [], []
+    for model in request.models:
+        start = time.perf_counter_ns()
+        session = _ready(runtime, replace(request, model=model))
+        loads.append(time.perf_counter_ns() - start)
+        sessions.append(session)
+        timed.append(Timed(session.invoke, random_inputs(session.inputs, request.seed)))
+    preempted = _preemptions()
+    times = time_in_turns(timed, request.rule, request.rounds, request.seed)
+    told = {"shared_process": f"{len(timed)} models in turns"}
+    told["preemptions"] = str(_preemptions() - preempted)
+    conditions = [{**_conditions(runtime, session, request), **told} for session in sessions]
+    answers = zip(times, loads, conditions)
+    return {"models": [{**t, "load_ns": load, "conditions": c} for t, load, c in answers]}
+
+
 def memory(request: Request) -> Answer:
     """The peak memory of this process in phases, as MemoryPhases has them."""
     peak = PeakMemory()
@@ -91,6 +114,7 @@ def infer(request: Request) -> Answer:
 COMMANDS: Mapping[str, Callable[[Request], Answer]] = {
     "describe": describe,
     "latency": latency,
+    "turns": turns,
     "memory": memory,
     "infer": infer,
 }
