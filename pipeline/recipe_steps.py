@@ -61,12 +61,14 @@ class Prune(Section):
 
     granularity: Granularity = Field(
         default="channel",
-        description="What goes: 'channel', channels, heads and widths; 'block', whole residual "
-        "branches and blocks, by their measured divergence; 'weight', single weights, which makes "
-        "a file compress better and few runtimes faster.",
+        description="What goes: 'channel', channels, heads and widths, and with 'to: budget' "
+        "blocks beside them; 'block', whole residual branches and blocks, by their measured "
+        "divergence; 'weight', single weights: a file compresses better, few runtimes get faster.",
     )
     to: Literal["budget"] | None = Field(
-        default=None, description="'budget': search for the smallest ratio that meets the budget."
+        default=None,
+        description="'budget': what meets the budget as measured on the device, at the least "
+        "divergence from the dense outputs.",
     )
     ratio: Share | None = Field(
         default=None,
@@ -110,7 +112,8 @@ class Prune(Section):
         default=8,
         ge=1,
         le=1024,
-        description="Kept widths are multiples of this, where a group is wide.",
+        description="Kept widths are multiples of this, where a group is wide; with 'to: budget' "
+        "the runtime's own good widths among them, if this is given.",
     )
     keep: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(),
@@ -124,8 +127,10 @@ class Prune(Section):
     schedule: Schedule = Field(
         default=Schedule(), description="In how many rounds of prune and recover."
     )
-    share: Literal[True] = Field(
-        default=True, description="true: one plan meets the limits of all the recipe's runtimes."
+    share: bool = Field(
+        default=False,
+        description="With 'to: budget': true, one plan and one recovery meet the limits of all "
+        "the recipe's runtimes; false, each runtime has a plan of its own.",
     )
 
     @model_validator(mode="after")
@@ -157,13 +162,21 @@ class Prune(Section):
             filling = "repair" in self.model_fields_set and self.repair == "least-squares"
             idle += ["repair: least-squares"] * filling
             idle += ["schedule and pattern"] * (self.pattern is not None and self.rounds > 1)
+        where = f"where granularity is {self.granularity}"
+        if not idle and self.to is not None:
+            idle, where = self._idle_by_budget(), "with 'to: budget'"
         if idle:
             raise PydanticCustomError(
                 "idle",
-                "found {idle}; allowed: without it where granularity is {kind}",
-                {"idle": " and ".join(idle), "kind": self.granularity},
+                "found {idle}; allowed: without it {where}",
+                {"idle": " and ".join(idle), "where": where},
             )
         return self
+
+    def _idle_by_budget(self) -> list[str]:
+        """Widths are chosen by measured divergence and cost, all at once, and recovered once."""
+        chosen = "strategy" in self.model_fields_set and self.strategy != "sensitivity"
+        return [f"strategy: {self.strategy}"] * chosen + ["schedule"] * (self.rounds > 1)
 
     @property
     def rounds(self) -> int:

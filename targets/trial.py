@@ -118,7 +118,7 @@ def conduct(
 
     def take(current: TimingRule) -> Attempt:
         measured = sitting(target, pair, current, progress)
-        return _judged(measured, pair, budget, facts)
+        return judge_sitting(measured, pair, budget, facts)
 
     return _trial(take, covering(rule or TimingRule(), budget), progress)
 
@@ -141,7 +141,7 @@ def judge_alone(
     only = {CANDIDATE: artifact}
 
     def take(current: TimingRule) -> Attempt:
-        return _judged(sitting(target, only, current, progress), only, budget, {})
+        return judge_sitting(sitting(target, only, current, progress), only, budget, {})
 
     return _trial(take, covering(rule or TimingRule(), budget), progress)
 
@@ -207,12 +207,16 @@ def _latency(measurement: Measurement, quantile: float) -> Observation:
     )
 
 
-def _judged(
+def judge_sitting(
     measured: Mapping[str, Measurement],
     artifacts: Mapping[str, Artifact],
     budget: Budget,
     facts: Facts,
 ) -> Attempt:
+    """The candidate of a sitting judged, a limit in percent by the dense one beside it, if any.
+
+    All are by name, "candidate" and perhaps "dense"; `facts` are what no sitting observes.
+    """
     seen = {
         name: {**observe(measured[name], artifacts[name]), **facts.get(name, {})}
         for name in measured

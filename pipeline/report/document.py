@@ -112,6 +112,35 @@ class Epoch(Section):
     best: bool = False
 
 
+class Rate(Section):
+    """The learning rate with which a batch was trained, counted from 1 over all epochs."""
+
+    batch: int = Field(gt=0)
+    learning_rate: Reading
+
+
+class Training(Section):
+    """What recovery spent, and how.
+
+    Attributes:
+        asked: epochs or minutes, as the recipe has it.
+        epochs: begun; by the clock, the last one may have been cut short.
+        batches: trained with.
+        seconds: on the clock; None where the recipe asks for epochs.
+        precision: of the forward and backward passes.
+        distilled: what was learnt from the dense model, in words; empty for nothing.
+        rates: the schedule as it was, at about 50 moments at equal distances.
+    """
+
+    asked: str
+    epochs: int = Field(gt=0)
+    batches: int = Field(gt=0)
+    seconds: Reading | None = None
+    precision: str
+    distilled: str = ""
+    rates: tuple[Rate, ...] = ()
+
+
 class Executed(Section):
     """How many operators of a type the runtime really executes in a dtype."""
 
@@ -137,6 +166,7 @@ class Row(Section):
         lineage: what was done to the model, in words, oldest first.
         selected: whether this is the candidate that the run chose for its runtime.
         agreement: top-1 agreement with the quantized torch graph, 0 to 1.
+        training: what recovery spent, where there was one.
         attempts: every sitting, where it took more than one.
     """
 
@@ -155,6 +185,7 @@ class Row(Section):
     float_operators: tuple[Declined, ...] = ()
     agreement: Reading | None = None
     history: tuple[Epoch, ...] = ()
+    training: Training | None = None
     attempts: tuple[Attempt, ...] = ()
 
 
