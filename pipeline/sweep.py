@@ -4,6 +4,7 @@ Table, importance and sensitivities are the same at every point, and plans that 
 one point serve another where they are better.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,13 +42,11 @@ class Sweep:
         name, first, unit, last, other, count = match.groups()
         if limit_named(name) not in SWEPT:
             raise UsageError(f"sweep: '{name}' is no limit on cost; allowed: {', '.join(SWEPT)}")
-        if unit != other:
-            raise UsageError(f"sweep '{text}': both ends in percent, or neither; {GRAMMAR}")
         low, high = sorted((float(first), float(last)))
-        if not (0 < low < high and 2 <= int(count) <= MOST_POINTS):
+        if unit != other or not 0 < low < high < math.inf or not 2 <= int(count) <= MOST_POINTS:
             raise UsageError(
-                f"sweep '{text}': two different ends above 0 and 2 to {MOST_POINTS} points; "
-                f"allowed: {GRAMMAR}"
+                f"sweep '{text}': the ends must be two finite numbers above 0, both in percent or "
+                f"neither, with 2 to {MOST_POINTS} points; allowed: {GRAMMAR}"
             )
         step = (high - low) / (int(count) - 1)
         values = [float(f"{high - step * place:.6g}") for place in range(int(count))]
