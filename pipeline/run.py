@@ -1,12 +1,13 @@
 """The hallway: the steps of a run in order, top to bottom.
 
 dense baseline → prune (to the budget, where the recipe asks for it: pipeline/budgeting.py) →
-recover → quantize and export → look at each artifact → measure and judge it beside dense.
+recover → quantize and export → look at each artifact → measure and judge it beside dense →
+compare what was selected with what it came from (pipeline/gate.py).
 """
 
 from pathlib import Path
 
-from pipeline import budgeting, making, stages, sweep
+from pipeline import budgeting, gate, making, stages, sweep
 from pipeline.desk import Desk
 from pipeline.recipe import Prune
 from pipeline.results import Made, Results
@@ -25,7 +26,7 @@ def execute(desk: Desk, points: Sweep | None = None) -> Results:
     """
     results = _results(desk, baseline(desk), points)
     making.check_any([one.made for one in results.judged], results.failures())
-    return results
+    return gate.hold(desk, results)
 
 
 def _results(desk: Desk, dense: Made, points: Sweep | None) -> Results:
