@@ -80,6 +80,17 @@ class Target:
         except (KeyError, TypeError, ValueError) as error:
             raise DeviceUnreachable(f"the agent's description is malformed: {error!r}") from error
 
+    def identify(self) -> tuple[dict[str, str], str]:
+        """What tells the device from another, and the runtime's version there."""
+        request = {"command": "identify", "threads": self.threads}
+        call = Call(request, f"device '{self.device.name}'", self.runtime, _DESCRIBE_TIMEOUT_S)
+        answer = ask(self.link, call)
+        try:
+            device = {str(name): str(value) for name, value in answer["device"].items()}
+            return device, str(answer["runtime_version"])
+        except (AttributeError, KeyError) as error:
+            raise DeviceUnreachable(f"the agent's answer is malformed: {error!r}") from error
+
     def sample(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> ProcessSamples:
         """The latencies of one fresh process by the rule, on random inputs of the seed."""
         request = {"command": "latency", "rule": asdict(rule), "seed": seed}

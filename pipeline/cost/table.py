@@ -68,17 +68,21 @@ class Probe(Part):
 
 
 class Staircase(Part):
-    """How the cost of an axis goes with its width, others whole.
+    """How the cost of a group goes with its width, measured on a window of the graph around it.
 
-    `ends` are the widths that no wider one is as cheap as: the near ends of the plateaus. Where
-    `reason` says why it was not measured, they are a grid.
+    Attributes:
+        name: the group's.
+        like: what has the same staircase: the sites around the group, without their sizes.
+        widths, latency_ms: what was measured, ascending.
+        ends: the widths that no wider one is as cheap as: the near ends of the plateaus.
+        reason: why it was not measured; there are no ends then.
     """
 
-    site: str
-    axis: int
+    name: str
+    like: str
     widths: tuple[int, ...] = ()
     latency_ms: tuple[float, ...] = ()
-    ends: tuple[int, ...]
+    ends: tuple[int, ...] = ()
     reason: str | None = None
 
 

@@ -8,6 +8,7 @@ from typing import Callable, Dict, List, Mapping, Tuple
 import numpy as np
 
 from targets.agent.conditions import conditions
+from targets.agent.fingerprint import fingerprint
 from targets.agent.memory import PeakMemory
 from targets.agent.runtime import Runtime, Session, runtime_named
 from targets.agent.timing import random_inputs, time_session
@@ -27,7 +28,7 @@ class Request:
 
     command: str
     runtime: str
-    model: str
+    model: str = ""
     models: Tuple[str, ...] = ()
     rounds: int = 5
     threads: int = 1
@@ -50,6 +51,12 @@ def describe(request: Request) -> Answer:
         "notes": list(session.notes),
         "runtime_version": runtime.version(),
     }
+
+
+def identify(request: Request) -> Answer:
+    """What tells this device from another, and the runtime's version."""
+    told: Answer = {**fingerprint()}
+    return {"device": told, "runtime_version": runtime_named(request.runtime).version()}
 
 
 def latency(request: Request) -> Answer:
@@ -113,6 +120,7 @@ def infer(request: Request) -> Answer:
 
 COMMANDS: Mapping[str, Callable[[Request], Answer]] = {
     "describe": describe,
+    "identify": identify,
     "latency": latency,
     "turns": turns,
     "memory": memory,
