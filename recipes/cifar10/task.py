@@ -44,13 +44,15 @@ class Settings:
 
     data: Path = Path()
     validation: str = "train"
+    seed: int = 0
 
 
 settings = Settings()
 
 
-def configure(data: str | None = None, validation: str = "train") -> None:
-    """data: the folder with train.zip, test.zip and the weights. validation: see above."""
+def configure(data: str | None = None, validation: str = "train", seed: int = 0) -> None:
+    """data: the folder with train.zip, test.zip and the weights. validation: see above. seed: draws
+    the images that calibrate and validate."""
     if data is None:
         raise ValueError(
             f"params.data is null; give the folder with {', '.join(FILES)}: "
@@ -64,7 +66,7 @@ def configure(data: str | None = None, validation: str = "train") -> None:
             f"params.data: {data} lacks {', '.join(missing)}; allowed: a folder with "
             f"{', '.join(FILES)}"
         )
-    settings.data, settings.validation = Path(data), validation
+    settings.data, settings.validation, settings.seed = Path(data), validation, seed
     train_part.cache_clear()
 
 
@@ -101,9 +103,9 @@ def loss(outputs: Tensor, target: Tensor) -> Tensor:
 
 @cache
 def train_part(split: str) -> tuple[Tensor, Tensor]:
-    """Pixels and labels of a part of train.zip: drawn once, the same everywhere."""
+    """Pixels and labels of a part of train.zip: drawn once, for a seed the same everywhere."""
     pixels, labels = read(settings.data / "train.zip")
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(settings.seed))
     first = min(CALIBRATION, len(labels) // SMALLEST_SHARE)
     second = first + min(VALIDATION, len(labels) // SMALLEST_SHARE)
     rows = {
