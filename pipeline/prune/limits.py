@@ -6,7 +6,7 @@ way: a layer between two groups costs what its table says for that pair, stairca
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,6 +78,31 @@ def standing_terms(terms: Iterable[Term], blocks: Collection[str]) -> list[Term]
     """The terms that are left once these blocks are gone."""
     gone = set(blocks)
     return [term for term in terms if gone.isdisjoint(term.blocks)]
+
+
+def narrowed(
+    legal: Legal, charges: Sequence[Charge], allowed: Mapping[str, Sequence[int]]
+) -> tuple[Legal, tuple[Charge, ...]]:
+    """The same where groups may have only some of their legal widths, at least one each."""
+    places = {
+        name: [widths.index(width) for width in allowed.get(name, widths)]
+        for name, widths in legal.widths.items()
+    }
+    fewer = {
+        name: tuple(widths[place] for place in places[name])
+        for name, widths in legal.widths.items()
+    }
+    cut = tuple(
+        replace(charge, terms=tuple(_narrowed(term, places) for term in charge.terms))
+        for charge in charges
+    )
+    return Legal(fewer), cut
+
+
+def _narrowed(term: Term, places: Mapping[str, Sequence[int]]) -> Term:
+    if not term.groups:
+        return term
+    return replace(term, values=term.values[np.ix_(*(places[name] for name in term.groups))])
 
 
 def check_charges(legal: Legal, charges: Sequence[Charge], blocks: Collection[str]) -> None:

@@ -115,6 +115,11 @@ class Programme:
         factors = np.array([1.0 if name in blocks else -1.0 for name in self.block])
         self.rows.add(columns, factors, -np.inf, len(set(blocks)) - 1)
 
+    def keep(self, blocks: Collection[str]) -> None:
+        """None of these blocks."""
+        for name in sorted(blocks):
+            self.rows.add(np.array([self.block[name]]), np.ones(1), 0, 0)
+
     def chosen(self, values: Floats) -> tuple[dict[str, int], tuple[str, ...]]:
         """The widths and the blocks that a solution means; groups that go count as whole."""
         blocks = tuple(name for name, column in self.block.items() if values[column] > 0.5)
