@@ -138,6 +138,29 @@ def groups(
 
 
 @app.command()
+def cost(
+    recipe: Annotated[Path, typer.Argument(help="A recipe folder or file.")],
+    device: Device = None,
+    runtime: Runtimes = None,
+    overrides: Overrides = None,
+    minutes: Annotated[
+        float, typer.Option(min=0.5, max=600, help="To probe each runtime for at most so long.")
+    ] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Probes what a recipe's model costs on a device at each width and without each block."""
+
+    def door() -> int:
+        from pipeline import doors
+        from pipeline.cost import door as costs
+
+        order = doors.Order(recipe, None, device, tuple(runtime or ()), tuple(overrides or ()))
+        return costs.show(order, minutes, as_json)
+
+    leave_with(door, as_json)
+
+
+@app.command()
 def init(folder: Path, as_json: Json = False) -> None:
     """Writes a commented recipe folder that runs as it is, to fill in."""
 

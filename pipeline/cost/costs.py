@@ -149,8 +149,7 @@ class Costs:
     def _sample(self, probe: Probe) -> Sample:
         value = probe.latency_ms(self.table.reference_ms)
         error = max(LEAST_ERROR, probe.spread())
-        origin = probe.name if probe.role == "window" else ""
-        return Sample(self._sites(probe.sites), value, error, origin)
+        return Sample(self._sites(probe.sites), value, error, probe.window)
 
     def _sites(self, present: Mapping[str, Widths]) -> tuple[tuple[str, Widths], ...]:
         return tuple((self._kinds[name], tuple(widths)) for name, widths in present.items())

@@ -12,8 +12,9 @@ import numpy as np
 from pipeline.prune.block_planning import BlockEvidence
 from pipeline.prune.widths import allowed_widths, nearest
 
-NARROW, FINE, COARSE = 32, 4, 8
-"""Groups up to NARROW wide are probed at multiples of FINE, others of COARSE."""
+STEPS = ((64, 4), (256, 8))
+"""Groups up to so many channels are probed at multiples of so many; wider ones of WIDEST_STEP."""
+WIDEST_STEP = 16
 _WHOLE = 0.4  # the share of draws with all blocks
 _LEAST_RATIO = 0.15
 _STRAY = (0.1, 0.3, 0.6)
@@ -43,7 +44,8 @@ class Design(NamedTuple):
 
 def grid(size: int) -> tuple[int, ...]:
     """The widths of a group that are probed at all."""
-    return allowed_widths(size, FINE if size <= NARROW else COARSE)
+    step = next((step for most, step in STEPS if size <= most), WIDEST_STEP)
+    return allowed_widths(size, step)
 
 
 def corners(blocks: Sequence[str]) -> list[Design]:

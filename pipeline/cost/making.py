@@ -12,7 +12,7 @@ from pipeline.prune.block_planning import BlockEvidence, plan_blocks
 from pipeline.prune.planning import plan
 from pipeline.prune.plans import PrunePlan
 from pipeline.prune.surgery import apply
-from pipeline.quantize import quantize
+from pipeline.quantize import Quantized, quantize
 from pipeline.recipe import Quantize
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT, Artifact, digest, files_of
 from targets.device import Activations
@@ -29,7 +29,7 @@ class Maker:
         runtime: its name.
         settings: how to quantize; None for float32.
         activations: the 8-bit type that the runtime wants.
-        inputs: a batch of 1.
+        inputs: the model's own, a batch of 1.
         calibration: a few batches of inputs.
     """
 
@@ -52,13 +52,18 @@ class Maker:
         path = folder / f"model{SUFFIX_OF_FORMAT[FORMAT_OF_RUNTIME[self.runtime]]}"
         if not path.is_file():
             folder.mkdir(parents=True, exist_ok=True)
-            quantized = quantize(graph, self.calibration, self.settings) if self.settings else None
+            quantized = self._quantized(graph, self.settings) if self.settings else None
             export_graph(
-                graph, quantized, self.inputs, path,
+                graph, quantized, graph.inputs, path,
                 runtime=self.runtime, activations=self.activations,
             )  # fmt: skip
         sha256, size_bytes = digest(files_of(path))
         return Artifact(path, FORMAT_OF_RUNTIME[self.runtime], sha256, size_bytes, (), ())
+
+    def _quantized(self, graph: Graph, settings: Quantize) -> Quantized:
+        """A window, which has inputs of its own, is calibrated on them."""
+        own = graph.inputs is self.inputs
+        return quantize(graph, self.calibration if own else [graph.inputs], settings)
 
 
 def few(batches: Sequence[tuple[torch.Tensor, ...]]) -> list[tuple[torch.Tensor, ...]]:

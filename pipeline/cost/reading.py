@@ -67,16 +67,18 @@ def operands(node: fx.Node) -> list[fx.Node]:
 
 @dataclass(frozen=True)
 class Reading:
-    """A graph's model, and where the widths of each site's axes stand in it and in what pruning
-    leaves of it."""
+    """A graph's model, where the widths of each site's axes stand in it and in what pruning leaves
+    of it, and the names of the nodes that each site executes."""
 
     model: Model
     axes: Mapping[str, tuple[Axis, ...]]
+    nodes: Mapping[str, tuple[str, ...]]
 
     def present(self, pruned: Graph) -> dict[str, Widths]:
         """The widths of the sites that a graph pruned from this one still has, by name."""
         shapes = observe(pruned.module, double_batch(pruned.inputs, pruned.dynamic_batch))
-        there = {node.name: node for node in pruned.module.graph.nodes}
+        nodes = pruned.module.graph.nodes
+        there = {node.name: node for node in nodes if node.op == "call_function"}
         return {
             name: tuple(float(axis.of(there[name], shapes)) for axis in axes)
             for name, axes in self.axes.items()
@@ -97,6 +99,7 @@ class _Draft:
     tail: fx.Node
     blocks: frozenset[str]
     fused: list[str] = field(default_factory=list)
+    nodes: list[fx.Node] = field(default_factory=list)
 
 
 class _Reader:
@@ -128,7 +131,8 @@ class _Reader:
         names = tuple(block.name for block in self._blocks)
         moments = tuple(self._moments(drafts))
         model = Model(groups=groups, blocks=names, kinds=kinds, sites=tuple(sites), moments=moments)
-        return Reading(model, axes)
+        nodes = {one.leader.name: tuple(node.name for node in one.nodes) for one in drafts}
+        return Reading(model, axes, nodes)
 
     def _moments(self, drafts: Sequence[_Draft]) -> Iterator[tuple[str, ...]]:
         """By liveness: an output is in memory until the last that reads it has run."""
@@ -153,19 +157,19 @@ class _Reader:
             if node.op != "call_function" or not self._flow.is_data(node) or is_dead_end(node):
                 continue
             given = self._flow.data_inputs(node)
-            if _operator(node) in FREE:
-                if given and given[0] in owner:
-                    owner[node] = owner[given[0]]
-                    if owner[node].tail is given[0]:
-                        owner[node].tail = node
+            free = _operator(node) in FREE
+            host = owner.get(given[0]) if free and given else self._host(node, given, owner)
+            if host is None and free:
                 continue
-            host = self._host(node, given, owner)
             if host is None:
-                drafts.append(_Draft(node, node, _blocks_of(node, self._blocks)))
-                owner[node] = drafts[-1]
-            else:
-                host.tail, owner[node] = node, host
+                host = _Draft(node, node, _blocks_of(node, self._blocks))
+                drafts.append(host)
+            elif not free:
                 host.fused.append(_operator(node))
+            if host.tail in (node, *given):
+                host.tail = node
+            owner[node] = host
+            host.nodes.append(node)
         yield from drafts
 
     def _host(

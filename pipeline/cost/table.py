@@ -40,6 +40,7 @@ class Probe(Part):
         role: `dense` is the reference; `seen` and `window` are fitted to; `unseen` are kept to
             tell the error of the fit, and then fitted to, too; `learned` came later, from a run.
         sites: the widths of the axes of each of its sites, by the site's name.
+        window: of a window, what it was cut around; else "".
         timings: one for each process.
         size_bytes: of the artifact's files.
         peak_memory_mb: of processes of their own, above the runtime's import.
@@ -50,6 +51,7 @@ class Probe(Part):
     name: str
     role: Role
     sites: Mapping[str, Widths]
+    window: str = ""
     timings: tuple[Timing, ...] = ()
     size_bytes: int | None = None
     peak_memory_mb: tuple[float, ...] = ()
