@@ -137,9 +137,10 @@ class _Start:
 
     def _landed(self, lines: Lines, known: Sequence[Landing]) -> Landing:
         work = self.work
-        charges = costing.learn(work.desk, work.dense, work.settings, self._goals())
-        drafts = Drafts(work.desk, work.dense, work.settings, charges)
-        seen = readings_of(drafts.goals, lines, charges.predicted({}))
+        whole = {one.goal: one.observed for one in readings_of(self._goals(), lines)}
+        charged = costing.learn(work.desk, work.dense, work.settings, whole)
+        drafts = Drafts(work.desk, work.dense, work.settings, charged)
+        seen = readings_of(drafts.goals, lines, charged.predicted({}))
         tell = work.desk.console.remark
         return land(drafts, drafts.goals, Tried("", 0.0, seen), tell, known)
 

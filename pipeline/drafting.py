@@ -91,7 +91,7 @@ class Drafts:
         """The plan of least divergence within these charges, or the nearest to them; a step."""
 
         def work(folder: Path) -> None:
-            planned = costing.plan(self.desk, self.dense.folder, self.settings, self.costing, most)
+            planned = costing.plan(self.desk, self.settings, self.costing, most)
             document = {
                 "plan": planned.plan.model_dump(mode="json"),
                 "divergence": planned.divergence,

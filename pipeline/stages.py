@@ -41,7 +41,7 @@ def dense(desk: Desk) -> Path:
     return desk.workspace.step("dense", {"task": desk.task.identity()}, work)
 
 
-def _computed(
+def computed(
     desk: Desk, name: str, inputs: Mapping[str, object], work: Callable[[Path], None]
 ) -> Path:
     """A step whose numbers torch sums by thread, so that their last bits depend on the count."""
@@ -52,7 +52,7 @@ def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
     """The parent after a round of pruning, checked against the masked original on real inputs,
     then repaired on the calibration split."""
     measured = settings.strategy == "sensitivity"
-    table = sensitivity(desk, parent, settings.importance) if measured else None
+    table = sensitivity_in(sensitivity(desk, parent, settings.importance)) if measured else None
 
     def work(folder: Path) -> None:
         before = candidates.load(parent, desk.dense)
@@ -65,7 +65,7 @@ def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
         "round": number,
         "quantized": desk.quantize is not None,  # a size in bytes is of int8 weights then
     }
-    return _computed(desk, "prune", inputs, work)
+    return computed(desk, "prune", inputs, work)
 
 
 def carry_out(desk: Desk, parent: Path, decided: PrunePlan, mending: Repair) -> Path:
@@ -74,8 +74,8 @@ def carry_out(desk: Desk, parent: Path, decided: PrunePlan, mending: Repair) -> 
     def work(folder: Path) -> None:
         _carve(desk, candidates.load(parent, desk.dense), decided, mending, 1, folder)
 
-    plan = decided.model_dump(mode="json")
-    return _computed(desk, "prune", {"parent": parent.name, "plan": plan, "repair": mending}, work)
+    plan = decided.model_dump(mode="json", exclude={"settings"})  # whatever it was asked for
+    return computed(desk, "prune", {"parent": parent.name, "plan": plan, "repair": mending}, work)
 
 
 def _carve(
@@ -89,7 +89,7 @@ def _carve(
     atomic_write(folder / "facts.json", json.dumps(facts) + "\n")
 
 
-def sensitivity(desk: Desk, parent: Path, importance: Importance) -> Sensitivity:
+def sensitivity(desk: Desk, parent: Path, importance: Importance) -> Path:
     """The parent's table, a step of its own: every target is decided by the same one."""
 
     def work(folder: Path) -> None:
@@ -97,7 +97,11 @@ def sensitivity(desk: Desk, parent: Path, importance: Importance) -> Sensitivity
         table = pruning.sensitivity(desk, before, importance)
         atomic_write(folder / "sensitivity.json", table.model_dump_json(indent=1) + "\n")
 
-    folder = _computed(desk, "sensitivity", {"parent": parent.name, "importance": importance}, work)
+    return computed(desk, "sensitivity", {"parent": parent.name, "importance": importance}, work)
+
+
+def sensitivity_in(folder: Path) -> Sensitivity:
+    """What `sensitivity` left."""
     return Sensitivity.model_validate_json((folder / "sensitivity.json").read_bytes())
 
 
@@ -193,7 +197,7 @@ def _exported(
         "settings": settings.model_dump(mode="json") if settings else None,
         "activations": {runtime: desk.device.activations_for(runtime) for runtime in runtimes},
     }
-    folder = _computed(desk, name, inputs, work)
+    folder = computed(desk, name, inputs, work)
     failures = json.loads((folder / "failures.json").read_text())
     files = {one: _file(folder, one) for one in runtimes if one not in failures}
     return Exported(folder, files, failures)
