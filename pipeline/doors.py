@@ -146,6 +146,9 @@ def _show(report: Report, folder: Path) -> None:
     console.print(table(report))
     for runtime, why in (*report.failures.items(), *report.unreachable.items()):
         console.print(f"{runtime}: {why}", markup=False)
+    for gate in report.gate:
+        if not gate.improves:
+            console.print(f"{gate.runtime}: {gate.told}", markup=False)
     console.print(f"verdict: {report.verdict}; the report is {folder / storage.PAGE}", markup=False)
 
 
