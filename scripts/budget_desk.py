@@ -1,7 +1,6 @@
 """What the budget benchmark works with: the recipe at any budget, and measured artifacts."""
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -10,17 +9,20 @@ from pathlib import Path
 import torch
 from accuracy_data import read as read_images
 
-from pipeline import evidence, losing, run, stages, tables
+from pipeline import evidence, losing, run, stages
 from pipeline.console import Console
+from pipeline.cost.building import Bench as Probing
+from pipeline.cost.building import build
 from pipeline.cost.costs import Costs
 from pipeline.cost.design import disjoint
-from pipeline.cost.reading import Reading, read
+from pipeline.cost.reading import Reading
+from pipeline.cost.setting_up import bench_for
 from pipeline.cost.table import CostTable
 from pipeline.desk import Desk
 from pipeline.doors import Order, desk_for
 from pipeline.graph import Graph
 from pipeline.inference import infer
-from pipeline.prune import BlockEvidence, PrunePlan, apply, observe_blocks
+from pipeline.prune import BlockEvidence, PrunePlan, apply
 from pipeline.results import Made
 from targets.artifact import Artifact
 from targets.measurement import TimingRule, median
@@ -36,7 +38,8 @@ SHORT = replace(
     TimingRule.quick(), processes=3, memory_processes=0, min_samples=100, min_seconds=0.3
 )
 """Of one artifact beside dense: fresh processes, as everywhere, and some eight seconds in all."""
-CALIBRATING = 128
+PROBING_MINUTES = 4.5
+"""A table ends within the batch that it is in."""
 Splits = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -92,7 +95,6 @@ class Bench:
         desk: the recipe's.
         dense: the dense model in float32.
         table: what widths and blocks cost.
-        opening_s: how long getting the table took.
         reading: the dense graph's sites.
         blocks: that can go, without any divergence.
     """
@@ -101,7 +103,6 @@ class Bench:
     runtime: str
     dense: Made
     table: CostTable
-    opening_s: float
     reading: Reading
     blocks: BlockEvidence
 
@@ -151,15 +152,17 @@ class Bench:
 
 
 def bench_of(desk: Desk, runtime: str) -> Bench:
-    """A desk's bench. The table is measured where no earlier run left one."""
+    """A desk's bench. Where no earlier run left a table, it is probed as by `edgesmith cost`."""
     dense = run.baseline(desk)
-    began = time.monotonic()
-    kept = tables.of(desk, dense, runtime)
-    opening_s = time.monotonic() - began
-    if kept.table is None:
-        raise SystemExit(f"{runtime}: there is no table of costs; see the remarks above")
-    blocks = observe_blocks(desk.dense)
-    return Bench(desk, runtime, dense, kept.table, opening_s, read(desk.dense), blocks)
+    probing = probing_of(desk, runtime)
+    table = build(probing, PROBING_MINUTES)
+    return Bench(desk, runtime, dense, table, probing.reading, probing.evidence)
+
+
+def probing_of(desk: Desk, runtime: str) -> Probing:
+    """What a runtime's table is probed with, or found by."""
+    batches, target = desk.task.batches("calibration"), desk.targets[runtime]
+    return bench_for(desk.dense, batches, desk.device, target, desk.quantize, desk.console.progress)
 
 
 def losses_of(bench: Bench) -> losing.Losses:

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from budget_desk import Asked, Bench, bench_of, losses_of, recipe_desk
+from budget_desk import Asked, Bench, bench_of, losses_of, probing_of, recipe_desk
 from budget_store import Fact, Key, Row, Store, row, told
 
-from pipeline import tables
+from pipeline.cost.building import kept_table
 from pipeline.cost.design import draw
 from pipeline.cost.making import planned
 from pipeline.graph.groups import survey
@@ -68,9 +68,10 @@ def _table(bench: Bench) -> Fact:
 def _reopened(bench: Bench) -> Fact:
     """A second run with the same device: the saved table, and nothing probed."""
     began = time.monotonic()
-    kept = tables.of(bench.desk, bench.dense, bench.runtime)
+    probing = probing_of(bench.desk, bench.runtime)
+    found = kept_table(probing.folder, probing.key)
     seconds = time.monotonic() - began
-    return {"seconds": round(seconds, 2), "same": kept.table == bench.table}
+    return {"seconds": round(seconds, 2), "same": found == bench.table}
 
 
 def _planning(bench: Bench) -> Fact:
