@@ -1,6 +1,7 @@
 """Training that is cut off goes on as if it had not been."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from pipeline.recipe import Distill, Recover
 from pipeline.recover import checkpoint, recover
 from pipeline.recover.chance import draw_on, drawn, seeded
+from pipeline.recover.history import Epoch, Rate, Rates
 from targets.errors import ArtifactError
 
 ROOT = Path(__file__).parents[3]
@@ -192,3 +194,19 @@ def test_a_killed_process_ends_with_the_same_bytes(tmp_path):
         assert run(tmp_path / "killed", f"epoch {number}/3") == -signal.SIGKILL
     assert run(tmp_path / "killed", "never") == 0
     assert (tmp_path / "killed" / "end").read_bytes() == (tmp_path / "whole" / "end").read_bytes()
+
+
+def test_losses_that_are_no_numbers_are_kept(tmp_path):
+    progress = checkpoint.Progress(
+        history=(Epoch(0, math.inf, math.nan, 0.0), Epoch(1, 0.1 + 0.2, 1 / 3, 1e-7)),
+        best=1, rates=Rates(2, [Rate(1, 1e-3)], 1e-7, 0.3), seconds=1 / 7, validation_s=0.1,
+        count=1, held=True,
+    )  # fmt: skip
+    checkpoint.Checkpoint(progress, {"a.b": torch.ones(2)}).save(tmp_path)
+    found = checkpoint.load(tmp_path)
+    assert math.isinf(found.progress.history[0].loss)
+    assert math.isnan(found.progress.history[0].metric)
+    assert found.progress.history[1] == progress.history[1]
+    assert found.progress.rates == progress.rates
+    assert found.progress.seconds == 1 / 7
+    assert list(found.part("a")) == ["b"]
