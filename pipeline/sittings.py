@@ -6,6 +6,7 @@ no budget, so that every budget is judged by the same samples.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,7 +23,9 @@ from targets.limit import METRIC_LIMITS
 from targets.measurement import Measurement, TimingRule
 from targets.trial import CANDIDATE, DENSE, Trial
 
-SHORT = replace(TimingRule.quick(), processes=3, min_samples=60, min_seconds=0.3, attempts=1)
+SHORT = replace(
+    TimingRule.quick(), processes=3, min_samples=60, min_seconds=0.3, attempts=3, cool_down_s=2.0
+)
 """Before recovery: a handful of processes."""
 
 
@@ -74,8 +77,6 @@ def weigh(desk: Desk, dense: Artifact, draft: Artifact) -> Weighing:
 
     def work(folder: Path) -> None:
         found = _sat(desk, dense, draft, rule)
-        if any(one.invalid_reason() for one in found.values()):
-            found = _sat(desk, dense, draft, rule)  # once: a plan bends to what it is told here
         document = {who: measured.to_json() for who, measured in found.items()}
         atomic_write(folder / "sitting.json", json.dumps(document) + "\n")
 
@@ -86,8 +87,16 @@ def weigh(desk: Desk, dense: Artifact, draft: Artifact) -> Weighing:
 
 
 def _sat(desk: Desk, dense: Artifact, draft: Artifact, rule: TimingRule) -> dict[str, Measurement]:
+    """A sitting; another after a rest where the machine was disturbed, until there were enough."""
     pair = {DENSE: dense, CANDIDATE: draft}
-    return trials.sitting(desk.targets[draft.runtime], pair, rule, desk.console.progress)
+    for _ in range(rule.attempts):
+        found = trials.sitting(desk.targets[draft.runtime], pair, rule, desk.console.progress)
+        if not any(one.invalid_reason() for one in found.values()):
+            break
+        time.sleep(rule.cool_down_s)
+    else:
+        desk.console.remark(f"{draft.runtime}: the machine was disturbed in every sitting")
+    return found
 
 
 def _key(desk: Desk, dense: Artifact, candidate: Artifact, rule: TimingRule) -> dict[str, object]:
