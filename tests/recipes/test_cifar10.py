@@ -182,3 +182,11 @@ def test_a_damaged_archive_is_named(data, tmp_path, damage, told):
     damage(tmp_path / "train.zip")
     with pytest.raises(TaskError, match=told):
         task(tmp_path)
+
+
+def test_it_is_pruned_and_recovered(data, shrunk):
+    dense, kept, done = shrunk(task(data))
+    assert 0.5 < kept / dense < 0.7
+    assert done.graph.dynamic_batch
+    assert done.training.batches == 1
+    assert "activations relu_6, relu_12, relu_18" in done.training.distilled

@@ -211,3 +211,11 @@ def test_parts_without_recordings_are_named(tmp_path):
         task(tmp_path)
     with pytest.raises(TaskError, match="2 speakers; the split by speaker needs 3"):
         task(tmp_path, split="speaker")
+
+
+def test_it_is_pruned_and_recovered(data, shrunk):
+    dense, kept, done = shrunk(task(data))
+    assert 0.5 < kept / dense < 0.7
+    assert done.graph.dynamic_batch
+    assert done.training.batches == 3  # 80 recordings in batches of 32
+    assert "activations relu_8, weight 1" in done.training.distilled
