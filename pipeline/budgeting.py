@@ -7,7 +7,7 @@ Everything that decides happens before any training; what can't be met is said t
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline import costing, making, stages
+from pipeline import costing, evidence, making, stages
 from pipeline.desk import Desk
 from pipeline.drafting import Drafts, Lines, goals_of, lines_of, readings_of, unread, weigh_all
 from pipeline.landing import Landing, land
@@ -96,6 +96,9 @@ class _Work:
             desk.console.step(f"recover: {recover.told}, for {', '.join(runtimes)}")
             folder = stages.recover(desk, folder, recover)
         name = self.prefix + self._name(first, runtimes)
+        if first.unreachable:
+            least = evidence.UNTRAINED_AGREEMENT
+            return making.finish(desk, self.dense, name, folder, runtimes, least)
         return making.finish(desk, self.dense, name, folder, runtimes)
 
     def _name(self, landing: Landing, runtimes: tuple[str, ...]) -> str:

@@ -130,19 +130,34 @@ def plan(desk: Desk, settings: Prune, costing: Costing, most: Mapping[Goal, floa
         most: per limit, the most to be charged.
     """
     charges = list(costing.held(most))
-    told: list[str] = []
+    owners = [goal for goal, own in costing.charges.items() for _ in own]
+    told: dict[Goal, str] = {}
     for _ in range(_RAISES * len(charges) + 1):
         try:
             found = _within(desk, settings, costing, charges)
         except Unreachable as error:
-            told.append(str(error))
             place = next(n for n, one in enumerate(charges) if one.limit == error.limit)
+            told.setdefault(owners[place], _told(owners[place], most[owners[place]], error))
             leeway = _LEEWAY * max(abs(error.least), 1.0)
             charges[place] = replace(charges[place], most=error.least + leeway)
             continue
         predicted = costing.predicted(found.widths, found.blocks)
-        return Planned(found.plan, found.loss, predicted, "; ".join(told))
-    raise EdgesmithError(f"planning: raising limits that can't be met met none: {told[-1]}")
+        return Planned(found.plan, found.loss, predicted, "; ".join(told.values()))
+    raise EdgesmithError(
+        f"planning: limits were raised and still not met: {', '.join(told.values())}"
+    )
+
+
+def _told(goal: Goal, most: float, error: Unreachable) -> str:
+    """What can't be met, the least that can in the terms of the limit, and what stands in the way;
+    parts are in the terms of what is charged."""
+    beside = f" where {', '.join(error.beside)} are met" if error.beside else ""
+    fixed = [f"{error.constant:.4g} that stays whatever goes"] if error.constant > 0 else []
+    return (
+        f"{goal.name}: the limit of {goal.budget:.4g} can't be met; no plan is predicted below "
+        f"{goal.observed(error.least, most):.4g}{beside}; in the way are "
+        f"{'; '.join([*fixed, *error.obstacles])}"
+    )
 
 
 def _within(desk: Desk, settings: Prune, costing: Costing, charges: Sequence[Charge]) -> Within:

@@ -143,8 +143,17 @@ def _decided(
         tell(f"with what was learned, {planned.unreachable}")
         return _ending(way, plans, planned, planned.unreachable)
     near = nearest(way.tried)
-    tell(f"measured, too: {near.excess:.4g} times the tightest limit is the nearest")
-    return _ending(way, plans, plans.get(near.plan), last.unreachable)
+    told = f"{last.unreachable}; measured, the nearest plan takes {_found(near)}"
+    tell(told)
+    return _ending(way, plans, plans.get(near.plan), told)
+
+
+def _found(tried: Tried) -> str:
+    """What was measured of the limits that were missed."""
+    missed = [one for one in tried.readings if one.bound > one.goal.budget]
+    return ", ".join(
+        f"{one.observed:.4g} (slowest process {one.bound:.4g}) of {one.goal.name}" for one in missed
+    )
 
 
 def _ending(

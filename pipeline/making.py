@@ -13,15 +13,29 @@ from targets.errors import ConversionError
 
 
 def make(
-    desk: Desk, name: str, folder: Path, quantize: Quantize | None, runtimes: Sequence[str]
+    desk: Desk,
+    name: str,
+    folder: Path,
+    quantize: Quantize | None,
+    runtimes: Sequence[str],
+    least_agreement: float = evidence.LEAST_AGREEMENT,
 ) -> Made:
-    """The model's artifact for each of the runtimes, scored; why not is among the failures."""
+    """The model's artifact for each of the runtimes, scored; why not is among the failures.
+
+    Args:
+        desk: what the run works with.
+        name: what it is called in the report.
+        folder: the candidate.
+        quantize: how; None for float32.
+        runtimes: those that it is made for.
+        least_agreement: of a quantized artifact with the quantized torch graph.
+    """
     exported = stages.export(desk, folder, quantize, runtimes)
     failures = dict(exported.failures)
     seen: dict[str, Seen] = {}
     for runtime in exported.files:
         try:
-            seen[runtime] = evidence.see(desk, runtime, exported)
+            seen[runtime] = evidence.see(desk, runtime, exported, least_agreement)
         except ConversionError as error:
             failures[runtime] = str(error)
     for runtime, why in failures.items():
@@ -41,7 +55,14 @@ def judge(desk: Desk, dense: Made, made: Made) -> Judged:
     return Judged(made, trials)
 
 
-def finish(desk: Desk, dense: Made, name: str, folder: Path, runtimes: Sequence[str]) -> Judged:
+def finish(
+    desk: Desk,
+    dense: Made,
+    name: str,
+    folder: Path,
+    runtimes: Sequence[str],
+    least_agreement: float = evidence.LEAST_AGREEMENT,
+) -> Judged:
     """A shaped model as the candidate that it is: quantized where the recipe says so, and judged.
 
     Args:
@@ -50,11 +71,12 @@ def finish(desk: Desk, dense: Made, name: str, folder: Path, runtimes: Sequence[
         name: what was done to it so far.
         folder: the shaped candidate.
         runtimes: those that it is made for.
+        least_agreement: of a quantized artifact with the quantized torch graph.
     """
     parts = [name, "int8" if desk.quantize else ""]
     name = "-".join(part for part in parts if part)
     desk.console.step(f"{name}: exporting, scoring and measuring beside dense")
-    return judge(desk, dense, make(desk, name, folder, desk.quantize, runtimes))
+    return judge(desk, dense, make(desk, name, folder, desk.quantize, runtimes, least_agreement))
 
 
 def check_any(made: Sequence[Made], failures: Mapping[str, str]) -> None:

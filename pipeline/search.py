@@ -42,6 +42,13 @@ class Goal:
         """The limit and its runtime, in words."""
         return f"{self.limit} on {self.runtime}"
 
+    def observed(self, charged: float, most: float) -> float:
+        """What a sitting should find of something charged so much, where `most` is what may be
+        charged for the aim."""
+        if self.limit in _OFFSETS:
+            return charged + self.aim - most
+        return charged * self.aim / most
+
     def is_of(self, other: "Goal") -> bool:
         """Whether both limit the same, whatever the number."""
         return (self.runtime, self.limit) == (other.runtime, other.limit)

@@ -146,7 +146,7 @@ def house(monkeypatch):
         built.done.append(f"trained {parent}")
         return parent
 
-    def finish(desk, dense, name, folder, runtimes):
+    def finish(desk, dense, name, folder, runtimes, least=0.99):
         built.done.append(f"judged {name} on {', '.join(runtimes)}")
         made = Made(name, folder, None, dict.fromkeys(runtimes), {})
         return Judged(made, {one: trial(desk, one, widths[folder.name]) for one in runtimes})
