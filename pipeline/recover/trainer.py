@@ -82,11 +82,10 @@ class Trainer:
         """All epochs, put down in the folder after each; afterwards the module has the best one's
         weights."""
         arrange(self.module, self._means.weight_layout)
-        found = checkpoint.load(checkpoints) if checkpoints is not None else None
-        if found is None:
+        if checkpoints is None or (found := checkpoint.load(checkpoints)) is None:
             self._begin()
         else:
-            self._take_up(found)
+            self._take_up(found, checkpoints)
         while not self._is_over():
             self._train_epoch(len(self.history))
             if checkpoints is not None:
@@ -135,7 +134,7 @@ class Trainer:
         )
         Checkpoint(progress, tensors).save(folder)
 
-    def _take_up(self, found: Checkpoint) -> None:
+    def _take_up(self, found: Checkpoint, folder: Path) -> None:
         progress = found.progress
         try:
             self.module.load_state_dict(found.part("weights"))
@@ -148,7 +147,10 @@ class Trainer:
             self._order.set_state(drawn["order"])
             chance.draw_on(drawn)
         except (KeyError, ValueError, RuntimeError) as error:
-            raise ArtifactError(f"a checkpoint of another training: {error}; remove it") from error
+            raise ArtifactError(
+                f"{folder / checkpoint.FILE}: a checkpoint of another training: {error}; remove it "
+                "to begin anew"
+            ) from error
         self.history, self.best = list(progress.history), progress.best
         self.rates = progress.rates
         self._validation_s = progress.validation_s
