@@ -37,10 +37,10 @@ BATCH = 12
 EVERY_UNSEEN = 5
 """Of the random models every fifth is kept from the fit, to tell its error."""
 MOST_UNSEEN = 8
-LEAST_MODELS, MOST_MODELS = 40, 96
+LEAST_MODELS, MOST_MODELS = 36, 96
 PRECISE, LARGEST = 0.035, 0.08
 """Precise enough: nine in ten of the unseen this near, and none further off than the second."""
-STAIRS_SHARE = 0.3
+STAIRS_SHARE = 0.25
 """Of the time, at most this for staircases."""
 Progress = Callable[[str, float], None]
 

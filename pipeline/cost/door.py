@@ -65,7 +65,7 @@ def _print(report: CostReport) -> None:
     console = RichConsole()
     for cost in report.costs:
         for line in _lines(cost):
-            console.print(line, markup=False, highlight=False)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         if cost.error is not None:
             console.print(_errors(cost))
     for runtime, why in report.failures.items():

@@ -120,6 +120,10 @@ class CostTable(Part):
         """The dense artifact's p50, over all processes that it was in."""
         return median([one.p50_ns for one in self.dense.timings]) / 1e6
 
+    def against(self, key: Key) -> None:
+        """Raise UsageError, naming the differences, where this is no table for a key."""
+        self.key.require(key, f"the table of {self.key.runtime}, {self.key.precision}")
+
     def measured(self) -> tuple[Probe, ...]:
         """The probes with times."""
         return tuple(probe for probe in self.probes if probe.timings)
