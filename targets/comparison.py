@@ -14,6 +14,8 @@ from targets.ratios import LEAST_PAIRS, Ratio, paired_ratio
 from targets.trial import Progress, Seat, in_silence, interleaved
 
 COMPARED = {"p50": 0.50, "p95": 0.95}
+LONGEST_WARMUP_S = 2.0
+"""Where a busy machine never settles: what is left of warming up is then the same on both sides."""
 
 Told = Literal["faster", "slower", "not told apart", "invalid"]
 
@@ -74,7 +76,9 @@ def rule_of(rule: TimingRule, rounds: int | None = None) -> TimingRule:
             f"{count} rounds can't tell two models apart with 95% confidence; "
             f"ask for at least {LEAST_PAIRS}"
         )
-    return replace(rule, processes=count).covering(max(COMPARED.values()))
+    warmup_s = min(rule.warmup_max_s, LONGEST_WARMUP_S)
+    changed = replace(rule, processes=count, warmup_max_s=warmup_s)
+    return changed.covering(max(COMPARED.values()))
 
 
 def hold(seats: Mapping[str, Seat], rule: TimingRule, progress: Progress = in_silence) -> Session:
