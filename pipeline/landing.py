@@ -150,7 +150,7 @@ def _decided(
 
 def _found(tried: Tried) -> str:
     """What was measured of the limits that were missed."""
-    missed = [one for one in tried.readings if one.bound > one.goal.budget]
+    missed = [one for one in tried.readings if not one.meets]
     return ", ".join(
         f"{one.observed:.4g} (slowest process {one.bound:.4g}) of {one.goal.name}" for one in missed
     )
@@ -174,7 +174,8 @@ def _teach(
 
 def lesson(reading: Reading, held: float, corrected: float) -> str:
     """What a measurement taught of one limit, in a line."""
-    verdict = "met" if reading.bound <= reading.goal.budget else "missed"
+    within = reading.bound <= reading.goal.budget
+    verdict = "met" if reading.meets else "within the scatter of" if within else "missed"
     return (
         f"{reading.goal.name}: predicted {reading.predicted:.4g}, measured {reading.observed:.4g} "
         f"({reading.residual:+.1%}), slowest {reading.bound:.4g}: {verdict} the limit of "

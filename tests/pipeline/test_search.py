@@ -49,9 +49,9 @@ def test_a_model_that_is_off_by_a_factor_lands_at_once(factor, share):
         assert tried[-1].readings[0].observed == pytest.approx(0.95 * share)
 
 
-@given(st.floats(-0.1, 0.12), st.floats(0.85, 1.2), st.floats(0.2, 0.8), st.floats(1.0, 1.04))
+@given(st.floats(-0.1, 0.1), st.floats(0.85, 1.2), st.floats(0.2, 0.8), st.floats(1.0, 1.04))
 def test_a_model_that_is_off_by_an_offset_lands_within_two(offset, factor, share, scatter):
-    """Off by a factor, and by up to 12 % of the limit besides: 85-100 % of the limit."""
+    """Off by a factor, and by up to 10 % of the limit besides: 85-100 % of the limit."""
     goal = Goal("tflite", "latency_ms.p50", share)
 
     def measured(value):
@@ -73,7 +73,7 @@ def test_sizes_are_corrected_by_what_they_are_off_not_by_a_factor():
 def test_a_slow_process_at_the_limit_tightens_the_charge_though_the_median_is_well():
     one = Tried("1", 0.1, (reading(P50, 0.94, 0.94, scatter=1.2),))
     assert not one.meets
-    assert charges([P50], [one])[P50] == pytest.approx(0.94 / (0.94 * 1.2))
+    assert charges([P50], [one])[P50] == pytest.approx(0.94 * 0.97 / (0.94 * 1.2))
 
 
 def test_limits_that_nothing_was_read_of_keep_their_aim():
@@ -93,7 +93,7 @@ def test_a_plan_with_room_to_spare_is_loosened_once():
     looser = next_charges([P50], [slow, early])
     assert looser is not None
     assert looser[P50] > 0.95
-    assert best([slow, early, Tried("2", 0.3, (reading(P50, 1.2, 0.99),))]).plan == "2"
+    assert best([slow, early, Tried("2", 0.3, (reading(P50, 1.2, 0.97),))]).plan == "2"
     assert best([slow, early, Tried("2", 0.3, (reading(P50, 1.2, 1.01),))]).plan == "1"
 
 
