@@ -5,7 +5,7 @@ Everything that decides happens before any training; what can't be met is said t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline import costing, evidence, making, stages
 from pipeline.desk import Desk
@@ -102,7 +102,8 @@ class _Work:
         return making.finish(desk, self.dense, name, folder, runtimes)
 
     def _name(self, landing: Landing, runtimes: tuple[str, ...]) -> str:
-        done = ["nearest" if landing.unreachable else "planned"] if landing.chosen else []
+        kind = "nearest" if landing.unreachable else "planned"
+        done = [kind] if landing.chosen else ["unpruned"] * bool(landing.unreachable)
         of = () if len(runtimes) == len(self.dense.seen) else runtimes
         trained = self.desk.recover is not None and not landing.unreachable
         return "-".join([*done, *of, *(["recovered"] if trained else [])])
@@ -128,15 +129,14 @@ class _Start:
         """The way to a plan, or to none, where the unpruned candidate is not all there is."""
         if whole is None:
             return self._landed(self.lines, known)
-        if whole.status == "PASS" or not whole.trials:
-            return None
         if whole.costs_too_much():  # the full sitting knows better
             lines = {
                 runtime: {line.limit: line for line in one.verdict.lines}
                 for runtime, one in whole.trials.items()
             }
             return self._landed(lines, known)
-        return Landing(tuple(self.lines), (), (), None) if self.work.desk.recover else None
+        trained = whole.loses_too_much() and self.work.desk.recover is not None
+        return Landing(tuple(self.lines), (), (), None) if trained else None
 
     def _landed(self, lines: Lines, known: Sequence[Landing]) -> Landing:
         work = self.work
@@ -145,7 +145,17 @@ class _Start:
         drafts = Drafts(work.desk, work.dense, work.settings, charged)
         seen = readings_of(drafts.goals, lines, charged.predicted({}))
         tell = work.desk.console.remark
-        return land(drafts, drafts.goals, Tried("", 0.0, seen), tell, known)
+        found = land(drafts, drafts.goals, Tried("", 0.0, seen), tell, known)
+        found = replace(found, runtimes=tuple(self.lines))  # also those that nothing limits
+        missed = [
+            one.goal.name
+            for one in readings_of(self._goals(), lines)
+            if one.goal not in drafts.goals and not one.meets
+        ]
+        if found.chosen is None and missed:
+            why = f"{', '.join(missed)}: over the limit, and nothing can be planned by it"
+            return replace(found, unreachable=why)
+        return found
 
     def _goals(self) -> tuple[Goal, ...]:
         return goals_of(self.lines)

@@ -50,8 +50,14 @@ class Judged:
 
     def costs_too_much(self) -> bool:
         """Whether a limit on cost was missed, which a smaller model may meet."""
-        missed = {line.limit for line in self.lines() if line.status in ("FAIL", "INCONCLUSIVE")}
-        return bool(missed.difference(METRIC_LIMITS))
+        return bool(self._missed().difference(METRIC_LIMITS))
+
+    def loses_too_much(self) -> bool:
+        """Whether a limit on a metric was missed, which training may mend."""
+        return bool(self._missed().intersection(METRIC_LIMITS))
+
+    def _missed(self) -> set[str]:
+        return {line.limit for line in self.lines() if line.status in ("FAIL", "INCONCLUSIVE")}
 
 
 @dataclass(frozen=True)

@@ -277,3 +277,15 @@ def test_a_sweep_out_of_reach_delivers_the_nearest(house):
     assert found.status == "FAIL"
     assert set(found.selected) == set(SHARES)
     assert not any(one.startswith("trained") for one in house.done)
+
+
+def test_a_limit_that_nothing_can_be_planned_by_is_told_and_nothing_is_trained(house, monkeypatch):
+    def learn(desk, dense, settings, whole):
+        return SimpleNamespace(goals=(), predicted=lambda _: {})
+
+    monkeypatch.setattr(budgeting.costing, "learn", learn)
+    found = meet(house)
+    assert not any(one.startswith("trained") for one in house.done)
+    assert {one.made.name for one in found.judged} == {"unpruned"}
+    assert all("nothing can be planned by it" in one.unreachable for one in found.landings)
+    assert found.status == "FAIL"
