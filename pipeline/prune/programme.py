@@ -18,8 +18,10 @@ from pipeline.graph.census import Integers
 from pipeline.prune.allocation import Floats
 from pipeline.prune.limits import Charge, Legal, Term
 from pipeline.prune.removable import Removable, absorbers, exclusive, removers
+from pipeline.prune.sums import Axis, summed, sums_of
 
-_Site = tuple[tuple[str, ...], tuple[str, ...]]  # sorted groups, sorted blocks
+_Site = tuple[tuple[Axis, ...], tuple[str, ...]]  # sorted groups, sorted blocks
+_FEW = 2  # groups whose combinations are taken one by one
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Programme:
         self.rows = _Rows()
         self._absences: dict[tuple[str, ...], Integers] = {}
         self._sites: dict[_Site, Integers] = {}
+        self._sums: dict[Axis, tuple[Integers, Integers]] = {}
         self.block = {one.name: int(self._columns(1, True)[0]) for one in self._blocks}
         self.widths = {
             name: self._columns(len(legal.widths[name]), True) for name in sorted(legal.widths)
@@ -189,9 +192,9 @@ class Programme:
 
     def _sum(self, constant: float, terms: Iterable[Term]) -> Linear:
         columns, factors = [np.zeros(0, np.int64)], [np.zeros(0)]
-        for (groups, blocks), values in self._by_site(terms).items():
-            if groups:
-                columns.append(self._site(groups, blocks))
+        for (axes, blocks), values in self._by_site(terms).items():
+            if axes:
+                columns.append(self._site(axes, blocks))
                 factors.append(values.ravel())
             else:
                 constant += float(values)
@@ -201,34 +204,64 @@ class Programme:
 
     def _by_site(self, terms: Iterable[Term]) -> dict[_Site, Floats]:
         """Terms of the same groups and blocks as one, in the order of their names."""
-        found: dict[_Site, Floats] = {}
+        found: dict[tuple[Axis, tuple[str, ...]], Floats] = {}
         for term in terms:
             order = np.argsort(np.array(term.groups, np.str_))
             groups = tuple(term.groups[place] for place in order)
             goers = {block for name in groups for block in self._goers[name]}
             site = groups, tuple(sorted(goers.union(term.blocks)))
             found[site] = found.get(site, 0.0) + term.values.transpose(order)
-        return dict(sorted(found.items()))
+        fewer: dict[_Site, Floats] = {}
+        for (groups, blocks), values in sorted(found.items()):
+            axes, table = self._fewer(groups, values)
+            fewer[axes, blocks] = fewer.get((axes, blocks), 0.0) + table
+        return fewer
 
-    def _site(self, groups: tuple[str, ...], blocks: tuple[str, ...]) -> Integers:
-        """The columns of a site's combinations of widths, first group slowest."""
-        if len(groups) == 1 and blocks == self._goers[groups[0]]:
-            return self.widths[groups[0]]
-        site = groups, blocks
+    def _fewer(self, groups: Axis, values: Floats) -> tuple[tuple[Axis, ...], Floats]:
+        """A table of many groups by the sums of those that never go, where it can be told so."""
+        if len(groups) <= _FEW:
+            return tuple((name,) for name in groups), values
+        lasting = [name for name in groups if not self._goers[name]]
+        return summed(groups, values, self._legal.widths, lasting)
+
+    def _site(self, axes: tuple[Axis, ...], blocks: tuple[str, ...]) -> Integers:
+        """The columns of a site's combinations of widths, first axis slowest."""
+        if len(axes) == 1 and blocks == self._absent_with(axes[0]):
+            return self._axis(axes[0])[0]
+        site = axes, blocks
         if site not in self._sites:
-            shape = tuple(len(self._legal.widths[name]) for name in groups)
+            shape = tuple(len(self._axis(axis)[0]) for axis in axes)
             columns = self._columns(int(np.prod(shape)), False)
             self._sites[site] = columns
-            self._tie(columns.reshape(shape), groups, blocks)
+            self._tie(columns.reshape(shape), axes, blocks)
         return self._sites[site]
 
-    def _tie(self, columns: Integers, groups: Sequence[str], blocks: tuple[str, ...]) -> None:
+    def _axis(self, axis: Axis) -> tuple[Integers, Integers]:
+        """The columns of an axis, and the width or the sum of widths that each stands for."""
+        if len(axis) == 1:
+            return self.widths[axis[0]], np.array(self._legal.widths[axis[0]], np.int64)
+        if axis not in self._sums:
+            parts = axis[:-1], axis[-1:]
+            sums, which = sums_of(*(self._axis(part)[1] for part in parts))
+            pairs = self._site(parts, ()).reshape(which.shape)
+            columns = self._columns(len(sums), False)
+            for number, column in enumerate(columns.tolist()):
+                own = pairs[which == number]
+                self.rows.add(np.append(own, column), np.append(np.ones(len(own)), -1.0), 0, 0)
+            self._sums[axis] = columns, sums
+        return self._sums[axis]
+
+    def _absent_with(self, axis: Axis) -> tuple[str, ...]:
+        """The blocks that an axis goes with; sums are of groups that go with none."""
+        return self._goers[axis[0]] if len(axis) == 1 else ()
+
+    def _tie(self, columns: Integers, axes: Sequence[Axis], blocks: tuple[str, ...]) -> None:
         """Combinations add up to the widths that they are of, and to 1 or, without a block, 0."""
-        equal = [blocks == self._goers[name] for name in groups]
+        equal = [blocks == self._absent_with(axis) for axis in axes]
         if not any(equal):
             self._one_of(columns.ravel(), blocks)
-        for axis, (name, same) in enumerate(zip(groups, equal, strict=True)):
-            slices = np.moveaxis(columns, axis, 0).reshape(columns.shape[axis], -1)
-            for part, width in zip(slices, self.widths[name].tolist(), strict=True):
+        for place, (axis, same) in enumerate(zip(axes, equal, strict=True)):
+            slices = np.moveaxis(columns, place, 0).reshape(columns.shape[place], -1)
+            for part, width in zip(slices, self._axis(axis)[0].tolist(), strict=True):
                 factors = np.append(np.ones(len(part)), -1.0)
                 self.rows.add(np.append(part, width), factors, 0 if same else -np.inf, 0)

@@ -142,6 +142,30 @@ def test_terms_of_three_groups_are_charged_as_they_are() -> None:
     assert found.loss == pytest.approx(least_loss(tradeoff), abs=TOLERANCE)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_terms_of_sums_are_charged_as_they_are(seed: int) -> None:
+    """Two layers read a concat of three groups, one of them in a block; widths at odd steps."""
+    rng = np.random.default_rng(seed)
+    legal = Legal({"a": (1, 2, 3), "b": (1, 3, 4), "c": (2, 3), "d": (1, 2, 3), "e": (2, 4)})
+    sums = np.add.outer(np.add.outer((1, 2, 3), (1, 3, 4)), (2, 3))
+    block = Removable("arm", 0.3, effect=Effect(gone=("e",)))
+    terms = (
+        Term(("a", "b", "c", "d"), np.multiply.outer(np.ceil(sums / 2), (1, 2, 3)) / 10),
+        Term(("e", "c", "b", "a"), np.multiply.outer((2, 4), np.sqrt(sums).transpose()) / 10),
+        Term(("a", "b", "c"), rng.random((3, 3, 2))),
+    )
+    losses = {
+        name: np.append(np.sort(rng.random(len(widths) - 1))[::-1], 0.0)
+        for name, widths in legal.widths.items()
+    }
+    charges = (Charge("x", 2.5, 0.1, terms), Charge("y", 1.6, 0.0, terms[:1]))
+    tradeoff = Tradeoff(legal, charges, losses, (block,))
+    found = solve(tradeoff)
+    expected = least_loss(tradeoff)
+    assert found is not None
+    assert found.loss == pytest.approx(expected, abs=TOLERANCE)
+
+
 def _turned(tradeoff: Tradeoff) -> Tradeoff:
     """The same with everything in the reverse order."""
     legal = Legal(dict(reversed(tradeoff.legal.widths.items())))
