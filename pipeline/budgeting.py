@@ -9,12 +9,20 @@ from dataclasses import dataclass, replace
 
 from pipeline import costing, evidence, making, stages
 from pipeline.desk import Desk
-from pipeline.drafting import Drafts, Lines, goals_of, lines_of, readings_of, unread, weigh_all
+from pipeline.drafting import (
+    Drafts,
+    Lines,
+    Refused,
+    goals_of,
+    lines_of,
+    readings_of,
+    unread,
+    weigh_all,
+)
 from pipeline.landing import Landing, land
 from pipeline.recipe import Prune
 from pipeline.results import Judged, Made, Results
 from pipeline.search import Goal, Tried
-from targets.errors import ConversionError
 
 
 def meet(
@@ -32,22 +40,19 @@ def meet(
     work = _Work(desk, dense, settings, prefix)
     desk.console.step("unpruned: is pruning needed at all?")
     draft = stages.draft(desk, dense.folder, desk.quantize, tuple(dense.seen))
-    lines = lines_of(desk, weigh_all(desk, dense, draft.files))
+    weighed, refused = weigh_all(desk, dense, draft)
+    lines = lines_of(desk, weighed)
     for told in unread(lines):
         desk.console.remark(told)
     judged: list[Judged] = []
     landings: list[Landing] = []
-    refused = dict(draft.failures)
     for runtimes in _together(settings, tuple(lines)):
         start = _Start(work, {runtime: lines[runtime] for runtime in runtimes})
         whole = start.unpruned()
         judged += [whole] if whole else []
-        try:
-            landing = start.landing(whole, known)
-        except ConversionError as error:
-            refused |= dict.fromkeys(runtimes, str(error))
-            continue
+        landing, failures = start.landing(whole, known)
         landings += [landing] if landing else []
+        refused |= failures
     judged += work.finished(landings)
     return Results(dense, tuple(judged), tuple(landings), refused=refused)
 
@@ -125,14 +130,27 @@ class _Start:
         name = f"{work.prefix}unpruned"
         return making.finish(work.desk, work.dense, name, work.dense.folder, runtimes)
 
-    def landing(self, whole: Judged | None, known: Sequence[Landing]) -> Landing | None:
-        """The way to a plan, or to none, where the unpruned candidate is not all there is."""
+    def landing(
+        self, whole: Judged | None, known: Sequence[Landing]
+    ) -> tuple[Landing | None, dict[str, str]]:
+        """The way to a plan, or to none, where the unpruned candidate is not all there is; and the
+        runtimes that could not take a plan, without which the others go on."""
+        refused: dict[str, str] = {}
+        while left := {name: own for name, own in self.lines.items() if name not in refused}:
+            try:
+                return replace(self, lines=left)._way(whole, known), refused
+            except Refused as error:
+                refused |= error.failures
+        return None, refused
+
+    def _way(self, whole: Judged | None, known: Sequence[Landing]) -> Landing | None:
         if whole is None:
             return self._landed(self.lines, known)
         if whole.costs_too_much():  # the full sitting knows better
             lines = {
                 runtime: {line.limit: line for line in one.verdict.lines}
                 for runtime, one in whole.trials.items()
+                if runtime in self.lines
             }
             return self._landed(lines, known)
         trained = whole.loses_too_much() and self.work.desk.recover is not None

@@ -18,12 +18,22 @@ from pipeline.recipe import Prune
 from pipeline.results import Made
 from pipeline.search import Goal, Reading
 from pipeline.sittings import Weighing
+from pipeline.stages import Exported
 from pipeline.workspace import atomic_write
 from targets.budget import Line
 from targets.errors import ConversionError
 
 Lines = Mapping[str, Mapping[str, Line]]
 """Judged limits by runtime and by name."""
+
+
+class Refused(ConversionError):
+    """Runtimes that can't take a draft, and why."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        """By runtime."""
+        super().__init__("; ".join(failures.values()))
+        self.failures = dict(failures)
 
 
 def goals_of(lines: Lines) -> tuple[Goal, ...]:
@@ -118,22 +128,29 @@ class Drafts:
         desk.console.step(f"{', '.join(runtimes)}: measuring a plan before any recovery")
         folder = stages.carry_out(desk, self.dense.folder, planned.plan, "none")
         exported = stages.draft(desk, folder, desk.quantize, runtimes)
-        if exported.failures:
-            raise ConversionError("; ".join(exported.failures.values()))
-        lines = lines_of(desk, weigh_all(desk, self.dense, exported.files))
-        return readings_of(self.goals, lines, planned.predicted)
+        weighed, failures = weigh_all(desk, self.dense, exported)
+        if failures:
+            raise Refused(failures)
+        return readings_of(self.goals, lines_of(desk, weighed), planned.predicted)
 
     def _runtimes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(goal.runtime for goal in self.goals))
 
 
-def weigh_all(desk: Desk, dense: Made, files: Mapping[str, Path]) -> dict[str, Weighing]:
-    """Drafts measured beside dense in one short sitting each, by runtime."""
-    found = {}
-    for runtime, path in files.items():
-        artifact = evidence.describe(desk, runtime, path).artifact
-        found[runtime] = sittings.weigh(desk, dense.seen[runtime].artifact, artifact)
-    return found
+def weigh_all(
+    desk: Desk, dense: Made, exported: Exported
+) -> tuple[dict[str, Weighing], dict[str, str]]:
+    """Drafts measured beside dense in one short sitting each, by runtime; and why others weren't:
+    a converter or a runtime that can't take the model."""
+    found: dict[str, Weighing] = {}
+    failures = dict(exported.failures)
+    for runtime, path in exported.files.items():
+        try:
+            artifact = evidence.describe(desk, runtime, path).artifact
+            found[runtime] = sittings.weigh(desk, dense.seen[runtime].artifact, artifact)
+        except ConversionError as error:
+            failures[runtime] = str(error)
+    return found, failures
 
 
 def lines_of(desk: Desk, weighed: Mapping[str, Weighing]) -> dict[str, dict[str, Line]]:

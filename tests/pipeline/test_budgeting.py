@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline import budgeting, making, stages, sweep
+from pipeline.drafting import Refused
 from pipeline.landing import Planned
 from pipeline.prune import GroupPlan, PrunePlan
 from pipeline.prune.limits import Charge, Legal, Term
@@ -18,7 +19,6 @@ from pipeline.recipe import Prune, Recover
 from pipeline.results import Judged, Made
 from pipeline.sweep import Sweep
 from targets.budget import Budget, Line, Verdict
-from targets.errors import ConversionError
 
 LEGAL = Legal({"a": (8, 16, 24, 32), "b": (16, 32, 48, 64)})
 WHOLE = {"a": 32, "b": 64}
@@ -103,7 +103,7 @@ class Drafts:
         runtimes = tuple(dict.fromkeys(goal.runtime for goal in self.goals))
         self.house.done.append(f"weighed on {', '.join(runtimes)}")
         if refused := [one for one in runtimes if one in self.house.refuses]:
-            raise ConversionError(f"{refused[0]} can't take it")
+            raise Refused({one: f"{one} can't take it" for one in refused})
         lines = {runtime: self.house.lines(runtime, way) for runtime in runtimes}
         return budgeting.readings_of(self.goals, lines, planned.predicted)
 
@@ -159,7 +159,7 @@ def house(monkeypatch):
     monkeypatch.setattr(stages, "carry_out", carry_out)
     monkeypatch.setattr(stages, "recover", recover)
     monkeypatch.setattr(making, "finish", finish)
-    monkeypatch.setattr(budgeting, "weigh_all", lambda desk, dense, files: files)
+    monkeypatch.setattr(budgeting, "weigh_all", lambda desk, dense, draft: (draft.files, {}))
     monkeypatch.setattr(budgeting, "lines_of", lines_of)
     monkeypatch.setattr(budgeting.costing, "learn", learn)
     monkeypatch.setattr(
@@ -241,6 +241,14 @@ def test_a_runtime_whose_converter_refuses_is_told(house):
     found = meet(house)
     assert set(found.selected) == {"tflite", "onnxruntime"}
     assert found.failures() == {"openvino": "openvino can't take it"}
+
+
+def test_one_plan_for_all_goes_on_without_a_runtime_that_refuses_it(house):
+    house.refuses = ("openvino",)
+    found = meet(house, share=True)
+    assert set(found.selected) == {"tflite", "onnxruntime"}
+    assert found.failures() == {"openvino": "openvino can't take it"}
+    assert len(found.landings) == 1
 
 
 def test_without_a_recover_step_nothing_is_trained(house):
