@@ -18,6 +18,7 @@ from pipeline.prune.unreachable import Unreachable
 from pipeline.prune.widths import allowed_widths
 from pipeline.prune.within import Within, best_within
 from pipeline.recipe import Prune
+from pipeline.recipe_steps import MULTIPLE
 from pipeline.results import Made
 from pipeline.search import Goal
 from pipeline.standin import stand_in
@@ -88,7 +89,7 @@ def _legal(settings: Prune, tables: Sequence[Mapping[str, tuple[int, ...]]], mod
     found: dict[str, tuple[int, ...]] = {}
     for name, size in model.groups.items():
         widths = {width for own in tables or [of_grid] for width in own[name]}
-        if "multiple" in settings.model_fields_set:
+        if settings.multiple != MULTIPLE:
             widths &= set(of_grid[name])
         if settings.granularity == "block":
             widths = set()

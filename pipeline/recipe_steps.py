@@ -28,6 +28,8 @@ WITHOUT: dict[Granularity, tuple[str, ...]] = {
     "weight": ("importance", "multiple", "bounds"),
 }
 """Settings that mean nothing there: giving one is a mistake."""
+MULTIPLE = 8
+"""Where a recipe says nothing."""
 Bound = (
     Annotated[int, Field(ge=1, description="channels")]
     | Annotated[float, Field(gt=0, le=1, description="a share")]
@@ -109,11 +111,11 @@ class Prune(Section):
         "fits the layers that read removed channels, 'batchnorm' estimates statistics anew.",
     )
     multiple: int = Field(
-        default=8,
+        default=MULTIPLE,
         ge=1,
         le=1024,
-        description="Kept widths are multiples of this, where a group is wide; with 'to: budget' "
-        "the runtime's own good widths among them, if this is given.",
+        description="Kept widths are multiples of this, where a group is wide. With 'to: budget' "
+        "they are those that the runtime takes well, and of these the multiples of any but 8.",
     )
     keep: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(),
@@ -175,8 +177,8 @@ class Prune(Section):
 
     def _idle_by_budget(self) -> list[str]:
         """Widths are chosen by measured divergence and cost, all at once, and recovered once."""
-        chosen = "strategy" in self.model_fields_set and self.strategy != "sensitivity"
-        return [f"strategy: {self.strategy}"] * chosen + ["schedule"] * (self.rounds > 1)
+        by_importance = self.strategy == "global"
+        return ["strategy: global"] * by_importance + ["schedule"] * (self.rounds > 1)
 
     @property
     def rounds(self) -> int:
