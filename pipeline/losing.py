@@ -14,7 +14,8 @@ from pipeline import pruning, stages
 from pipeline.cost.reading import read
 from pipeline.cost.sites import Model
 from pipeline.desk import Desk
-from pipeline.prune import BlockEvidence, observe_blocks
+from pipeline.prune import BlockEvidence
+from pipeline.prune.block_probing import measure_blocks
 from pipeline.prune.sensitivity import Sensitivity
 from pipeline.recipe import Prune
 from pipeline.workspace import atomic_write
@@ -61,6 +62,5 @@ def _read(desk: Desk, folder: Path) -> None:
 
 
 def _observe(desk: Desk, folder: Path) -> None:
-    desk.console.progress("observing blocks", 0.0)
-    evidence = observe_blocks(desk.dense, pruning.data_of(desk))
+    evidence = measure_blocks(desk.dense, pruning.data_of(desk), progress=desk.console.progress)
     atomic_write(folder / "blocks.json", json.dumps(asdict(evidence)) + "\n")

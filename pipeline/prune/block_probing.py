@@ -4,6 +4,7 @@ to lose ten times and more of what they do."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from pipeline.graph.groups import Survey, survey
 from pipeline.graph.trace import Graph
@@ -30,7 +31,8 @@ def measure_blocks(
     """The blocks of a graph, and per block the divergence of the outputs with it gone.
 
     The counterpart of `probing.measure`, approximate as it is: one block goes at a time, and only
-    what reads the channels that the block gave is repaired. No weight of the graph is changed.
+    what reads the channels that the block gave is repaired. No weight of the graph is changed. A
+    block whose absence gives outputs that are no numbers has no divergence.
 
     Args:
         graph: the dense graph.
@@ -71,7 +73,8 @@ class _Probe:
             strength=self.strength, only=_readers(rest, self.entries[block.name]),
         )  # fmt: skip
         found = divergence(self.graph, repaired.graph, self.inputs)
-        return replace(block, divergence=found, effect=descent(survey(self.graph), rest).effect)
+        effect = descent(survey(self.graph), rest).effect
+        return replace(block, divergence=found if isfinite(found) else None, effect=effect)
 
 
 def _readers(rest: Survey, entry: str) -> Callable[[Site], bool] | None:
