@@ -29,11 +29,11 @@ from pipeline.graph.trace import Graph
 from pipeline.prune.block_planning import BlockEvidence, plan_blocks
 from pipeline.prune.skipping import without_blocks
 from targets.artifact import Artifact
-from targets.errors import ConversionError
+from targets.errors import ArtifactError, ConversionError
 from targets.measurement import MemoryPhases
 
 PROCESSES = 3
-BATCH = 12
+BATCH, LEAST_BATCH = 12, 4
 EVERY_UNSEEN = 5
 """Of the random models every fifth is kept from the fit, to tell its error."""
 MOST_UNSEEN = 8
@@ -93,7 +93,10 @@ def kept_table(folder: Path, key: Key) -> CostTable | None:
     path = table_path(folder, key)
     if not path.exists():
         return None
-    table = CostTable.load(path)
+    try:
+        table = CostTable.load(path)
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}; remove that file to probe anew") from error
     table.key.require(key, str(path))
     return table
 
@@ -145,21 +148,26 @@ class _Probing:
 
     # ---------------------------------------------------------------- whole models
     def _probe_models(self) -> str:
-        """Batch by batch; says why it ended."""
+        """Batch by batch, the last as large as there is time for; says why it ended."""
         designs = self._designs()
-        done, batch_s = 0, 0.0
+        done, size = 0, BATCH
         while True:
-            batch = [design for design, _ in zip(designs, range(BATCH), strict=False)]
+            batch = [design for _, design in zip(range(size), designs, strict=False)]
             began = self._seconds()
             self._do(batch)
-            batch_s = max(batch_s, self._seconds() - began)
             done += len(batch)
             if done >= MOST_MODELS:
                 return f"{done} models were probed"
             if done >= LEAST_MODELS and self._is_precise():
                 return "it is precise enough"
-            if self._seconds() + batch_s > self._budget_s:
+            size = self._affordable((self._seconds() - began) / len(batch))
+            if size < LEAST_BATCH:
                 return f"the time of {self._budget_s / 60:g} minutes is up"
+
+    def _affordable(self, each_s: float) -> int:
+        """How many more models there is time for, at most a batch."""
+        left_s = self._budget_s - self._seconds()
+        return min(BATCH, int(max(0.0, left_s) / max(each_s, 1e-3)))
 
     def _designs(self) -> Iterator[tuple[Design, Role]]:
         yield from ((design, "seen") for design in corners(self._blocks))
