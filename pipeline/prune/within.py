@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.graph.groups import Survey, survey
 from pipeline.graph.trace import Graph
-from pipeline.prune.block_effects import descent
+from pipeline.prune.block_effects import Descent, descent
 from pipeline.prune.block_planning import BlockEvidence
 from pipeline.prune.decision import (
     EMPTYING,
@@ -27,7 +27,7 @@ from pipeline.prune.decision import (
     removed_at,
 )
 from pipeline.prune.exact import TIME_LIMIT_S, Solution, alternatives
-from pipeline.prune.importance import CalibrationData, Evidence, observe
+from pipeline.prune.importance import CalibrationData, Evidence, GroupEvidence, observe
 from pipeline.prune.limits import Charge, Legal
 from pipeline.prune.options import Options, options_of
 from pipeline.prune.planning import written
@@ -98,6 +98,7 @@ def best_within(
     data: CalibrationData | None = None,
     keep: Sequence[str] = (),
     bounds: Mapping[str, Sequence[float]] | None = None,
+    scores: Mapping[str, Sequence[float]] | None = None,
     confirm: Confirm | None = None,
     time_limit_s: float = TIME_LIMIT_S,
 ) -> Within:
@@ -114,6 +115,8 @@ def best_within(
         importance, data: which channels go, as `plan` has it.
         keep: patterns of groups, parameters, modules or blocks that stay.
         bounds: see `Settings`.
+        scores: per group of the whole graph, what `observe` found its channels to be worth by this
+            importance; None: it is observed here.
         confirm: measures a plan (after repair, say): less is better. Of the few best choices that
             differ in their blocks, the one that it likes best is taken.
         time_limit_s: for each question to the solver.
@@ -127,7 +130,7 @@ def best_within(
          "bounds": {name: tuple(pair) for name, pair in (bounds or {}).items()}}
     )  # fmt: skip
     options = options_of(graph, settings, charges, legal, sensitivity, blocks)
-    drafts = _Drafts(graph, survey(graph), settings, data)
+    drafts = _Drafts(graph, survey(graph), settings, data, dict(scores or {}))
     while True:
         count = CANDIDATES if confirm is not None else 1
         found = alternatives(options.tradeoff, count, time_limit_s=time_limit_s)
@@ -172,6 +175,7 @@ class _Drafts:
     whole: Survey
     settings: Settings
     data: CalibrationData | None
+    scores: dict[str, Sequence[float]]
     known: dict[tuple[str, ...], _Rest] = field(default_factory=dict)
 
     def of(self, options: Options, solution: Solution) -> tuple[PrunePlan, set[str]]:
@@ -199,9 +203,27 @@ class _Drafts:
         if going not in self.known:
             rest = without_blocks(self.graph, blocks)
             found = survey(rest)
-            evidence = observe(rest, found, self.settings.importance, self.data)
+            fate = descent(self.whole, found)
+            evidence = self._evidence(rest, found, fate)
             check_scores(evidence)
             ranking = Ranking.of([np.array(one.scores, np.float64) for one in evidence.groups])
-            sources = descent(self.whole, found).sources if going else self.whole.names
-            self.known[going] = _Rest(found, sources, evidence, ranking)
+            self.known[going] = _Rest(found, fate.sources, evidence, ranking)
         return self.known[going]
+
+    def _evidence(self, rest: Graph, found: Survey, fate: Descent) -> Evidence:
+        """What channels are worth in the whole graph, as their divergence was measured: without
+        blocks, and unrepaired, a graph's values are not what they will be. Channels that get other
+        readers are observed anew."""
+        if fate.effect.joined:
+            return observe(rest, found, self.settings.importance, self.data)
+        groups = tuple(
+            GroupEvidence(name, (0.0,) * len(atoms) if source is None else self._scores(source))
+            for name, atoms, source in zip(found.names, found.members, fate.sources, strict=True)
+        )
+        return Evidence(groups, found.census)
+
+    def _scores(self, group: str) -> tuple[float, ...]:
+        if not self.scores:
+            evidence = observe(self.graph, self.whole, self.settings.importance, self.data)
+            self.scores.update({one.name: one.scores for one in evidence.groups})
+        return tuple(self.scores[group])

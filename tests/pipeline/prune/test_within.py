@@ -313,6 +313,21 @@ def test_groups_without_measurements_stay_whole() -> None:
     assert [group.removed for group in found.groups[:2]] == [(), ()]
 
 
+def test_scores_say_which_channels_go_and_save_observing_them() -> None:
+    graph = graph_of("residual")
+    legal, blocks = legal_of(graph), evidence_of(graph, 0.01)
+    charge = block_terms(graph, macs_charge(graph, 0.4, legal), blocks)
+    names = survey(graph).names
+    scores = {name: [float(n) for n in range(legal.full(name))] for name in names}
+    found = best_within(
+        graph, charges=[charge], legal=legal, sensitivity=table(graph), blocks=blocks,
+        importance="taylor", scores=scores,
+    )  # fmt: skip
+    assert found.blocks
+    for group in found.plan.groups:
+        assert group.removed == tuple(range(group.size - group.kept))
+
+
 # ---------------------------------------------------------------- limits out of reach
 def test_a_limit_out_of_reach_names_itself_the_least_and_what_is_in_the_way() -> None:
     graph = graph_of("plain")
