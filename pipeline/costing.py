@@ -178,4 +178,5 @@ def _within(desk: Desk, settings: Prune, costing: Costing, charges: Sequence[Cha
         data=pruning.data_of(desk) if settings.importance in pruning.OBSERVED_ON_DATA else None,
         keep=settings.keep,
         bounds=settings.bounds,
+        scores=costing.losses.scores,
     )
