@@ -7,7 +7,6 @@ the next step needs as its key.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from pipeline import candidate as candidates
 from pipeline import evaluate, pruning
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
+from pipeline.exporting import export_graph
 from pipeline.graph import Graph
 from pipeline.prune import PrunePlan, apply, verify
 from pipeline.prune.sensitivity import Sensitivity
@@ -206,16 +206,11 @@ def _exported(
 def _export_one(
     desk: Desk, graph: Graph, quantized: Quantized | None, runtime: str, folder: Path
 ) -> None:
-    exporter = import_module(f"targets.{runtime}.export")
     path = _file(folder, runtime)
     path.parent.mkdir()
-    inputs = desk.task.example_inputs()
-    if quantized is None:
-        exporter.export(graph.module, inputs, path, precision="fp32")
-        return
-    module = quantized.folded if exporter.FOLDED else quantized.unfolded
     activations = desk.device.activations_for(runtime)
-    exporter.export(module, inputs, path, precision="int8", activations=activations)
+    inputs = desk.task.example_inputs()
+    export_graph(graph, quantized, inputs, path, runtime=runtime, activations=activations)
 
 
 def _quantized(desk: Desk, graph: Graph, settings: Quantize, folder: Path) -> Quantized:
