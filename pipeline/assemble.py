@@ -4,8 +4,10 @@ import json
 from collections import Counter
 from typing import Any
 
+from pipeline import ways
 from pipeline.desk import Desk
 from pipeline.evidence import Seen
+from pipeline.gated import Gated
 from pipeline.prune import PrunePlan
 from pipeline.quantize import QuantPlan
 from pipeline.report.document import (
@@ -15,6 +17,7 @@ from pipeline.report.document import (
     Declined,
     Epoch,
     Executed,
+    FrontPoint,
     Line,
     MeasurementSummary,
     Metric,
@@ -22,8 +25,9 @@ from pipeline.report.document import (
     Report,
     Row,
     RowVerdict,
-    SearchTry,
+    Training,
 )
+from pipeline.report.gate import gate_row
 from pipeline.report.storage import samples_path
 from pipeline.results import Made, Results
 from pipeline.tools import versions
@@ -40,26 +44,32 @@ def assemble(desk: Desk, results: Results) -> tuple[Report, Samples]:
     samples: Samples = {}
     chosen = results.selected
     baseline = [
-        _row(desk, results.dense, runtime, one.dense, samples)
-        for runtime, one in chosen.trials.items()
-        if one.dense is not None
+        _row(desk, results.dense, runtime, dense, samples)
+        for runtime, one in chosen.items()
+        if (dense := one.trials[runtime].dense) is not None
     ]
     candidates = [
-        _judged(desk, judged.made, runtime, one, samples, selected=judged is chosen)
+        _gated(
+            _judged(desk, judged.made, runtime, one, samples, selected=judged is chosen[runtime]),
+            results.gated.get(runtime),
+        )
         for judged in results.judged
         for runtime, one in judged.trials.items()
     ]
     report = Report(
         recipe=desk.loaded.name,
         device=desk.device.name,
-        verdict=chosen.status,
+        verdict=results.status,
         baseline=tuple(baseline),
         candidates=tuple(candidates),
         settings=desk.loaded.recipe.model_dump(mode="json"),
         profile=desk.device.model_dump(mode="json"),
         tools=dict(versions()),
         metric=_metric(desk, results),
-        search=_search(results),
+        search=ways.tries(results),
+        unreachable=ways.unreachable(results),
+        front=_front(desk, results),
+        gate=tuple(gate_row(runtime, one) for runtime, one in results.gated.items()),
         failures=results.failures(),
     )
     return report, samples
@@ -93,10 +103,16 @@ def _judged(
             "pinned": _pinned(plans),
             "macs_pinned_share": _pinned_share(plans),
             "float_operators": _floats(made),
-            "history": _history(made),
+            **_recovery(made),
             "attempts": _attempts(made, runtime, trial, samples),
         }
     )
+
+
+def _gated(row: Row, gated: Gated | None) -> Row:
+    """The row with what the gate says of it."""
+    told = gated.lineage(row.name) if gated else ()
+    return row.model_copy(update={"lineage": (*row.lineage, *told)})
 
 
 def _artifact(desk: Desk, seen: Seen) -> ArtifactFacts:
@@ -172,10 +188,16 @@ def _floats(made: Made) -> tuple[Declined, ...]:
     return tuple(Declined(name=f"{one.node} ({one.operator})", reason=one.reason) for one in floats)
 
 
-def _history(made: Made) -> tuple[Epoch, ...]:
+def _recovery(made: Made) -> dict[str, object]:
+    """The row's keys that tell of recovery; none where there was none."""
     path = made.folder / "history.json"
-    epochs: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-    return tuple(Epoch.model_validate(one) for one in epochs)
+    if not path.exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text())
+    return {
+        "history": tuple(Epoch.model_validate(one) for one in found["epochs"]),
+        "training": Training.model_validate(found["training"]),
+    }
 
 
 def _attempts(made: Made, runtime: str, trial: Trial, samples: Samples) -> tuple[Attempt, ...]:
@@ -200,15 +222,8 @@ def _metric(desk: Desk, results: Results) -> Metric | None:
     return Metric(name=limits.name, higher_is_better=scores.higher_is_better[limits.name])
 
 
-def _search(results: Results) -> tuple[SearchTry, ...]:
-    chosen = results.selected.made.ratio
-    return tuple(
-        SearchTry(
-            ratio=one.ratio,
-            excess=one.excess,
-            limit=one.limit,
-            meets=one.meets,
-            chosen=one.ratio == chosen,
-        )
-        for one in results.tried
-    )
+def _front(desk: Desk, results: Results) -> tuple[FrontPoint, ...]:
+    limits = desk.loaded.recipe.budget.metric
+    scores = next(iter(results.dense.seen.values())).scores
+    name = limits.name if limits else next(iter(scores.metrics))
+    return ways.front(results, name, higher_is_better=scores.higher_is_better[name])

@@ -28,11 +28,11 @@ UNDECIDED = 4
 def measure(model: Path, device: str, as_json: bool) -> int:
     """Measures a model file by the full rule and prints what was seen."""
     with Console() as console:
-        target, description = _described(model, device, console)
+        target, description = described(model, device, console)
         console.step(f"measuring {model.name} on {device} with {target.runtime}")
         only = {"model": description.artifact}
         measured = sitting(target, only, TimingRule(), console.progress)["model"]
-    _print(_document(model, device, description, measured), None, as_json)
+    _print(document(model, device, description, measured), None, as_json)
     return 0
 
 
@@ -47,16 +47,17 @@ def check(
     """
     judged_by = _budget(limits, budget)
     with Console() as console:
-        target, description = _described(model, device, console)
+        target, description = described(model, device, console)
         console.step(f"measuring {model.name} on {device} with {target.runtime}")
         rule, artifact = TimingRule(), description.artifact
         trial = judge_alone(target, artifact, judged_by, rule=rule, progress=console.progress)
-    document = _document(model, device, description, trial.candidate)
-    _print(document, trial.verdict, as_json)
+    found = document(model, device, description, trial.candidate)
+    _print(found, trial.verdict, as_json)
     return VERDICT_CODES.get(trial.verdict.status, UNDECIDED)
 
 
-def _described(model: Path, device: str, console: Console) -> tuple[Target, Description]:
+def described(model: Path, device: str, console: Console) -> tuple[Target, Description]:
+    """A model file as its runtime on the device sees it. Raises ArtifactError for no model."""
     profile = devices.load(device)
     target = targets.find(profile, RUNTIME_OF_FORMAT[format_of(model)])
     console.step(f"loading {model.name}")
@@ -74,9 +75,10 @@ def _budget(limits: tuple[str, ...], file: Path | None) -> Budget:
     return (read_budget(file) if file else Budget()).with_limits(stated)
 
 
-def _document(
+def document(
     model: Path, device: str, description: Description, measured: Measurement
 ) -> dict[str, object]:
+    """A measured model file as JSON has it: what it is, what it executes, what was measured."""
     artifact = description.artifact
     counts = Counter((one.type, one.dtype) for one in description.executed)
     return {

@@ -50,6 +50,10 @@ def run(
     device: Device = None,
     runtime: Runtimes = None,
     overrides: Overrides = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(metavar="LIMIT=FROM..TO:COUNT", help="A front: latency_ms.p95=0.2..1.0:5"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -58,7 +62,8 @@ def run(
     def door() -> int:
         from pipeline import doors
 
-        order = doors.Order(recipe, out, device, tuple(runtime or ()), tuple(overrides or ()))
+        asked = tuple(runtime or ()), tuple(overrides or ()), sweep
+        order = doors.Order(recipe, out, device, *asked)
         return doors.dry_run(order, as_json) if dry_run else doors.run(order, as_json)
 
     leave_with(door, as_json)
@@ -95,6 +100,26 @@ def check(
 
 
 @app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A .tflite, .onnx or .xml file.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another; its formats may differ.")],
+    device: Device = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="Fresh processes of each file, at least 6; without it, 8.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tells whether model B is faster than model A, measured in turns of one session."""
+
+    def door() -> int:
+        from pipeline import compare as comparing
+
+        return comparing.show(a, b, device or "host", rounds, as_json)
+
+    leave_with(door, as_json)
+
+
+@app.command()
 def groups(
     recipe: Annotated[Path, typer.Argument(help="A recipe folder or file.")],
     html: Annotated[Path | None, typer.Option(help="Write a page to this file, too.")] = None,
@@ -108,6 +133,29 @@ def groups(
         from pipeline.groups_view import door as view
 
         return view.show(doors.Order(recipe, overrides=tuple(overrides or ())), html, as_json)
+
+    leave_with(door, as_json)
+
+
+@app.command()
+def cost(
+    recipe: Annotated[Path, typer.Argument(help="A recipe folder or file.")],
+    device: Device = None,
+    runtime: Runtimes = None,
+    overrides: Overrides = None,
+    minutes: Annotated[
+        float, typer.Option(min=0.5, max=600, help="To probe each runtime for at most so long.")
+    ] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Probes what a recipe's model costs on a device at each width and without each block."""
+
+    def door() -> int:
+        from pipeline import doors
+        from pipeline.cost import door as costs
+
+        order = doors.Order(recipe, None, device, tuple(runtime or ()), tuple(overrides or ()))
+        return costs.show(order, minutes, as_json)
 
     leave_with(door, as_json)
 

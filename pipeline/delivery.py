@@ -45,7 +45,7 @@ def _placed(desk: Desk, row: Row) -> Row:
 
 
 def _packaged(desk: Desk, results: Results, row: Row) -> Packaged:
-    artifact = results.selected.made.seen[row.runtime].artifact
+    artifact = results.selected[row.runtime].made.seen[row.runtime].artifact
 
     def work(folder: Path) -> None:
         desk.console.progress(f"packaging for {row.runtime}", 0.0)

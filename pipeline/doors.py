@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console as RichConsole
 
+from pipeline import sweep as sweeps
 from pipeline.console import Console
 from pipeline.delivery import deliver
 from pipeline.desk import Desk
@@ -17,6 +18,7 @@ from pipeline.report import storage
 from pipeline.report.document import Report
 from pipeline.report.table import table
 from pipeline.run import execute
+from pipeline.sweep import Sweep
 from pipeline.task import load_for
 from pipeline.workspace import Workspace
 from targets import device as devices
@@ -37,6 +39,7 @@ class Order:
         device: a profile's name instead of the recipe's.
         runtimes: only these; empty: the recipe's.
         overrides: KEY=VALUE each.
+        sweep: LIMIT=FROM..TO:COUNT; None: the recipe's own budget.
     """
 
     recipe: Path
@@ -44,6 +47,7 @@ class Order:
     device: str | None = None
     runtimes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+    sweep: str | None = None
 
     def loaded(self) -> LoadedRecipe:
         """The recipe with everything that the order overrides."""
@@ -53,6 +57,14 @@ class Order:
         if self.runtimes:
             overrides.append(f"runtimes=[{', '.join(self.runtimes)}]")
         return read(self.recipe, overrides)
+
+    def points(self, loaded: LoadedRecipe) -> Sweep | None:
+        """The sweep that was asked for. Raises UsageError where it can't be read, or the recipe
+        can't be swept."""
+        step = loaded.recipe.step("prune")
+        points = Sweep.read(self.sweep) if self.sweep is not None else None
+        sweeps.check(step.prune if step else None, points)
+        return points
 
 
 @contextmanager
@@ -70,8 +82,9 @@ def desk_for(order: Order, console: Console) -> Iterator[Desk]:
 
 def make(order: Order, console: Console) -> tuple[Report, Path]:
     """Runs an order; returns the report and the run folder."""
+    points = order.points(order.loaded())
     with desk_for(order, console) as desk:
-        report = deliver(desk, execute(desk))
+        report = deliver(desk, execute(desk, points))
         _tell_reuse(desk)
         return report, desk.workspace.folder
 
@@ -90,6 +103,7 @@ def optimize(
     device: str | None = None,
     runtimes: Sequence[str] = (),
     overrides: Sequence[str] = (),
+    sweep: str | None = None,
 ) -> Report:
     """Runs a recipe, as `edgesmith run` does, and returns its report.
 
@@ -99,11 +113,12 @@ def optimize(
         device: a profile's name instead of the recipe's.
         runtimes: only these; empty: the recipe's.
         overrides: KEY=VALUE each, such as "steps.0.prune.ratio=0.5".
+        sweep: values of a limit to run the recipe to, such as "latency_ms.p95=0.2..1.0:5".
 
     Raises:
         EdgesmithError: a class of it for each kind of failure (targets/errors.py).
     """
-    order = Order(Path(recipe), out, device, tuple(runtimes), tuple(overrides))
+    order = Order(Path(recipe), out, device, tuple(runtimes), tuple(overrides), sweep)
     with Console(quiet=True) as console:
         return make(order, console)[0]
 
@@ -129,14 +144,18 @@ def exit_code(report: Report) -> int:
 def _show(report: Report, folder: Path) -> None:
     console = RichConsole()
     console.print(table(report))
-    for runtime, why in report.failures.items():
+    for runtime, why in (*report.failures.items(), *report.unreachable.items()):
         console.print(f"{runtime}: {why}", markup=False)
+    for gate in report.gate:
+        if not gate.improves:
+            console.print(f"{gate.runtime}: {gate.told}", markup=False)
     console.print(f"verdict: {report.verdict}; the report is {folder / storage.PAGE}", markup=False)
 
 
 def dry_run(order: Order, as_json: bool) -> int:
     """`edgesmith run --dry-run`: checks recipe and task, and says what would be done."""
     loaded = order.loaded()
+    points = order.points(loaded)
     with Console() as console, redirect_stdout(sys.stderr):
         console.step(f"{loaded.name}: checking the task")
         task = load_for(loaded)
@@ -146,6 +165,8 @@ def dry_run(order: Order, as_json: bool) -> int:
         "task_files": [file.name for file in task.files],
         "steps": ["dense baseline", *(step.name for step in loaded.recipe.steps), "export",
                   "score", "measure beside dense", "judge", "package", "report"],
+        "points": [f"{points.limit}={sweeps.stated(one)}" for one in points.values]
+        if points else [],
     }  # fmt: skip
     if as_json:
         print_json(plan)
@@ -153,4 +174,6 @@ def dry_run(order: Order, as_json: bool) -> int:
     RichConsole().print(f"{loaded.file} is sound. In {plan['out']}:", markup=False)
     for number, step in enumerate(plan["steps"], 1):
         RichConsole().print(f"  {number}. {step}", markup=False)
+    for point in plan["points"]:
+        RichConsole().print(f"  with {point}", markup=False)
     return 0

@@ -1,22 +1,30 @@
 """Runs a traced module on batches of any size, also one that was traced with a fixed batch."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 
-def infer(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> object:
+def infer(
+    module: torch.nn.Module,
+    inputs: tuple[Tensor, ...],
+    run: Callable[..., object] | None = None,
+) -> object:
     """The module's outputs, a pytree of tensors, for inputs with the batch in dimension 0.
 
     A module that was traced with a static batch gets the inputs in pieces of that size, the last
-    one filled up, and its outputs are joined along dimension 0.
+    one filled up, and its outputs are joined along dimension 0. `run` runs the module in its
+    place, as an interpreter of its graph does.
     """
+    run = run or module
     size = fixed_batch(module)
     count = inputs[0].shape[0]
     if size is None or size == count:
-        return module(*inputs)
+        return run(*inputs)
     padded = [_filled(tensor, -count % size) for tensor in inputs]
-    parts = [module(*piece) for piece in zip(*(torch.split(t, size) for t in padded), strict=True)]
+    parts = [run(*piece) for piece in zip(*(torch.split(t, size) for t in padded), strict=True)]
     return pytree.tree_map(lambda *leaves: torch.cat(leaves)[:count], *parts)
 
 

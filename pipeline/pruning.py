@@ -76,14 +76,14 @@ def _channels(
         multiple=settings.multiple,
         keep=settings.keep,
         bounds=settings.bounds,
-        data=_data(desk) if settings.importance in OBSERVED_ON_DATA else None,
+        data=data_of(desk) if settings.importance in OBSERVED_ON_DATA else None,
         sensitivity=table,
     )
 
 
 def _blocks(desk: Desk, graph: Graph, settings: Prune, target: Target) -> PrunePlan:
     """A ratio is the share of the blocks that can go together."""
-    evidence = observe_blocks(graph, _data(desk))
+    evidence = observe_blocks(graph, data_of(desk))
     if target.macs is not None:
         return plan(graph, blocks=plan_blocks(evidence, macs=target.macs, keep=settings.keep))
     count = round((target.ratio or 0.0) * most_blocks(evidence, settings.keep))
@@ -105,7 +105,7 @@ def _precision(desk: Desk) -> Precision:
 
 def sensitivity(desk: Desk, before: Candidate, importance: str) -> Sensitivity:
     """What each width of each group does to the outputs, by this importance."""
-    data = _data(desk)
+    data = data_of(desk)
     evidence = observe(before.graph, survey(before.graph), importance, data)
     return measure(before.graph, evidence, data, progress=desk.console.progress)
 
@@ -180,7 +180,8 @@ def _parameters(candidate: Candidate) -> int:
     return sum(parameter.numel() for parameter in candidate.graph.module.parameters())
 
 
-def _data(desk: Desk) -> CalibrationData:
+def data_of(desk: Desk) -> CalibrationData:
+    """The calibration split, with the task's loss."""
     return CalibrationData(tuple(desk.task.batches("calibration")), desk.task.loss)
 
 

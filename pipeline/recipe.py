@@ -18,17 +18,10 @@ from pydantic_core import PydanticCustomError
 from pipeline import recipe_source
 from pipeline.nearest import advice
 from pipeline.recipe_errors import explain, shown
+from pipeline.recipe_recover import Distill, Recover
+from pipeline.recipe_section import Section
 from pipeline.recipe_source import Location, Source
-from pipeline.recipe_steps import (
-    STEP_ORDER,
-    Distill,
-    Prune,
-    Quantize,
-    Recover,
-    Schedule,
-    Section,
-    Step,
-)
+from pipeline.recipe_steps import STEP_ORDER, Prune, Quantize, Schedule, Step
 from targets import device as devices
 from targets.budget import Budget
 from targets.device import Runtime

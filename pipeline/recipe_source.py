@@ -18,7 +18,10 @@ MAX_BYTES = 1_000_000
 MAX_NODES = 10_000
 """Nodes after aliases are unfolded: a shipped recipe has about 60."""
 
-ALTERNATIVES = {"prune": ("to", "ratio", "macs", "params", "size_bytes", "pattern")}
+ALTERNATIVES = {
+    "prune": ("to", "ratio", "macs", "params", "size_bytes", "pattern"),
+    "recover": ("epochs", "minutes"),
+}
 """Keys of a section of which an override replaces the others."""
 
 Location = tuple[str | int, ...]

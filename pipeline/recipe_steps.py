@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from pipeline.recipe_recover import Recover
+from pipeline.recipe_section import Section
 from pipeline.recipe_source import ALTERNATIVES
 
 PRUNING_MODES = ALTERNATIVES["prune"]
@@ -26,6 +28,8 @@ WITHOUT: dict[Granularity, tuple[str, ...]] = {
     "weight": ("importance", "multiple", "bounds"),
 }
 """Settings that mean nothing there: giving one is a mistake."""
+MULTIPLE = 8
+"""Where a recipe says nothing."""
 Bound = (
     Annotated[int, Field(ge=1, description="channels")]
     | Annotated[float, Field(gt=0, le=1, description="a share")]
@@ -46,12 +50,6 @@ def _ascending(pair: tuple[float, ...]) -> tuple[float, ...]:
 Bounds = Annotated[tuple[Bound, ...], Field(strict=False), AfterValidator(_ascending)]
 
 
-class Section(BaseModel):
-    """One mapping of a recipe: frozen, of exact types, with no key that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
-
-
 class Schedule(Section):
     """Pruning in rounds: each prunes a part of the way, and is followed by the recover step."""
 
@@ -65,12 +63,14 @@ class Prune(Section):
 
     granularity: Granularity = Field(
         default="channel",
-        description="What goes: 'channel', channels, heads and widths; 'block', whole residual "
-        "branches and blocks, by their measured divergence; 'weight', single weights, which makes "
-        "a file compress better and few runtimes faster.",
+        description="What goes: 'channel', channels, heads and widths, and with 'to: budget' "
+        "blocks beside them; 'block', whole residual branches and blocks, by their measured "
+        "divergence; 'weight', single weights: a file compresses better, few runtimes get faster.",
     )
     to: Literal["budget"] | None = Field(
-        default=None, description="'budget': search for the smallest ratio that meets the budget."
+        default=None,
+        description="'budget': what meets the budget as measured on the device, at the least "
+        "divergence from the dense outputs.",
     )
     ratio: Share | None = Field(
         default=None,
@@ -111,10 +111,11 @@ class Prune(Section):
         "fits the layers that read removed channels, 'batchnorm' estimates statistics anew.",
     )
     multiple: int = Field(
-        default=8,
+        default=MULTIPLE,
         ge=1,
         le=1024,
-        description="Kept widths are multiples of this, where a group is wide.",
+        description="Kept widths are multiples of this, where a group is wide. With 'to: budget' "
+        "they are those that the runtime takes well, and of these the multiples of any but 8.",
     )
     keep: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(),
@@ -128,8 +129,10 @@ class Prune(Section):
     schedule: Schedule = Field(
         default=Schedule(), description="In how many rounds of prune and recover."
     )
-    share: Literal[True] = Field(
-        default=True, description="true: one plan meets the limits of all the recipe's runtimes."
+    share: bool = Field(
+        default=False,
+        description="With 'to: budget': true, one plan and one recovery meet the limits of all "
+        "the recipe's runtimes; false, each runtime has a plan of its own.",
     )
 
     @model_validator(mode="after")
@@ -161,13 +164,21 @@ class Prune(Section):
             filling = "repair" in self.model_fields_set and self.repair == "least-squares"
             idle += ["repair: least-squares"] * filling
             idle += ["schedule and pattern"] * (self.pattern is not None and self.rounds > 1)
+        where = f"where granularity is {self.granularity}"
+        if not idle and self.to is not None:
+            idle, where = self._idle_by_budget(), "with 'to: budget'"
         if idle:
             raise PydanticCustomError(
                 "idle",
-                "found {idle}; allowed: without it where granularity is {kind}",
-                {"idle": " and ".join(idle), "kind": self.granularity},
+                "found {idle}; allowed: without it {where}",
+                {"idle": " and ".join(idle), "where": where},
             )
         return self
+
+    def _idle_by_budget(self) -> list[str]:
+        """Widths are chosen by measured divergence and cost, all at once, and recovered once."""
+        by_importance = self.strategy == "global"
+        return ["strategy: global"] * by_importance + ["schedule"] * (self.rounds > 1)
 
     @property
     def rounds(self) -> int:
@@ -179,41 +190,6 @@ class Prune(Section):
         """The repair that takes place: least squares would fill single weights that went."""
         filling = self.granularity == "weight" and self.repair == "least-squares"
         return "none" if filling else self.repair
-
-
-class Distill(Section):
-    """Learning from the dense model's outputs (Hinton, Vinyals, Dean 2015, section 2)."""
-
-    temperature: float = Field(
-        default=4.0, gt=0, allow_inf_nan=False, description="Softens both models' outputs; above 0."
-    )
-    weight: float = Field(
-        default=0.9,
-        ge=0,
-        le=1,
-        description="The share of the distillation loss in the whole; 0 to 1.",
-    )
-
-
-class Recover(Section):
-    """Fine-tune the pruned model, so that it recovers its accuracy."""
-
-    epochs: int = Field(default=4, ge=1, le=10_000, description="Passes over the training split.")
-    learning_rate: float = Field(
-        default=2e-3, gt=0, le=10, description="The one-cycle schedule's highest learning rate."
-    )
-    distill: Distill | None = Field(
-        default=None,
-        description="Learn from the dense model too; without it, from the targets alone.",
-    )
-    seed: int = Field(
-        default=0, ge=0, lt=2**32, description="Seeds every random choice of the training."
-    )
-
-    @property
-    def learns_from_teacher_alone(self) -> bool:
-        """Whether the targets, and so the task's loss, count for nothing."""
-        return self.distill is not None and self.distill.weight == 1
 
 
 class Quantize(Section):

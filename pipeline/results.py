@@ -1,11 +1,12 @@
-"""What a run found: candidates as made, as judged, and the one that was selected."""
+"""What a run found: candidates as made, as judged, and those that were selected."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.evidence import Seen
-from pipeline.search import Tried
+from pipeline.gated import Gated
+from pipeline.landing import Landing
 from pipeline.stages import Exported
 from targets.budget import Line, Status, rank, worst
 from targets.limit import METRIC_LIMITS
@@ -22,7 +23,6 @@ class Made:
         exported: the files.
         seen: the artifact of each runtime that could be made.
         failures: why a runtime has none.
-        ratio: the share of each group's channels that is gone; None where another mode pruned.
     """
 
     name: str
@@ -30,12 +30,11 @@ class Made:
     exported: Exported
     seen: Mapping[str, Seen]
     failures: Mapping[str, str]
-    ratio: float | None = None
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A candidate and its trial on each runtime.
+    """A candidate and its trial on each runtime that it was made for.
 
     Attributes:
         made: the candidate.
@@ -57,29 +56,85 @@ class Judged:
         """The judged limits of all runtimes."""
         return [line for one in self.trials.values() for line in one.verdict.lines]
 
-    def needs_less_cost(self) -> bool:
+    def costs_too_much(self) -> bool:
         """Whether a limit on cost was missed, which a smaller model may meet."""
-        missed = {line.limit for line in self.lines() if line.status != "PASS"}
-        return bool(missed.difference(METRIC_LIMITS))
+        return bool(self._missed().difference(METRIC_LIMITS))
+
+    def loses_too_much(self) -> bool:
+        """Whether a limit on a metric was missed, which training may mend."""
+        return bool(self._missed().intersection(METRIC_LIMITS))
+
+    def _missed(self) -> set[str]:
+        return {line.limit for line in self.lines() if line.status in ("FAIL", "INCONCLUSIVE")}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value of a swept limit, as it was stated, and each runtime's candidate there."""
+
+    limit: str
+    stated: str
+    selected: Mapping[str, Judged]
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that the report tells."""
+    """All that the report tells.
+
+    Attributes:
+        dense: the baseline.
+        judged: the candidates.
+        landings: the ways to the plans that a budget chose.
+        refused: why a runtime can't take the model as it would be deployed.
+        points: the points of a sweep, the loosest limit first.
+        preferred: the name of the candidate that a sweep chose, by runtime.
+        gated: the gate's outcome by runtime.
+    """
 
     dense: Made
     judged: tuple[Judged, ...]
-    tried: tuple[Tried, ...]
+    landings: tuple[Landing, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    points: tuple[Point, ...] = ()
+    preferred: Mapping[str, str] = field(default_factory=dict)
+    gated: Mapping[str, Gated] = field(default_factory=dict)
 
     @property
-    def selected(self) -> Judged:
-        """The candidate of the best verdict; of equals the one that comes nearest to the limits."""
-        real = [one for one in self.judged if not one.beside]
-        return min(real, key=lambda one: (-rank(one.status), excess(one.lines())))
+    def selected(self) -> Mapping[str, Judged]:
+        """Per runtime what the gate lets out; where it was not asked, what a sweep chose, else
+        the candidate of the best verdict, and of equals the nearest to the limits."""
+        return {runtime: self._chosen(runtime) for runtime in runtimes(self.judged)}
+
+    def _chosen(self, runtime: str) -> Judged:
+        there = [one for one in self.judged if runtime in one.trials and not one.beside]
+        gated = self.gated.get(runtime)
+        let_out = gated.delivered if gated else self.preferred.get(runtime)
+        return _best([one for one in there if let_out in (None, one.made.name)], runtime)
+
+    @property
+    def status(self) -> Status:
+        """The worst of the selected candidates' verdicts."""
+        return worst(one.trials[runtime].verdict.status for runtime, one in self.selected.items())
 
     def failures(self) -> dict[str, str]:
         """Why a runtime has no artifact, dense or selected."""
-        return {**self.dense.failures, **self.selected.made.failures}
+        made = [self.dense, *(one.made for one in self.judged)]
+        told = {runtime: why for one in made for runtime, why in one.failures.items()}
+        told |= self.refused
+        return {runtime: why for runtime, why in told.items() if runtime not in self.selected}
+
+
+def runtimes(judged: Iterable[Judged]) -> tuple[str, ...]:
+    """The runtimes that candidates were judged on, in order."""
+    return tuple(dict.fromkeys(runtime for one in judged for runtime in one.trials))
+
+
+def _best(judged: Iterable[Judged], runtime: str) -> Judged:
+    def worth(one: Judged) -> tuple[int, float]:
+        verdict = one.trials[runtime].verdict
+        return -rank(verdict.status), excess(list(verdict.lines))
+
+    return min(judged, key=worth)
 
 
 def excess(lines: list[Line]) -> float:

@@ -5,9 +5,8 @@ the next step needs as its key.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,14 @@ from pipeline import candidate as candidates
 from pipeline import evaluate, pruning
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
+from pipeline.exporting import export_graph
 from pipeline.graph import Graph
-from pipeline.prune import PrunePlan, apply, masks_of, verify
+from pipeline.prune import PrunePlan, apply, verify
 from pipeline.prune.sensitivity import Sensitivity
 from pipeline.quantize import Quantized, quantize
 from pipeline.recipe import Prune, Quantize, Recover
-from pipeline.recover import recover as fine_tune
+from pipeline.recipe_steps import Importance, Repair
+from pipeline.recovering import recover_into
 from pipeline.workspace import atomic_write
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT
 from targets.errors import ConversionError, EdgesmithError
@@ -40,7 +41,7 @@ def dense(desk: Desk) -> Path:
     return desk.workspace.step("dense", {"task": desk.task.identity()}, work)
 
 
-def _computed(
+def computed(
     desk: Desk, name: str, inputs: Mapping[str, object], work: Callable[[Path], None]
 ) -> Path:
     """A step whose numbers torch sums by thread, so that their last bits depend on the count."""
@@ -50,17 +51,13 @@ def _computed(
 def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
     """The parent after a round of pruning, checked against the masked original on real inputs,
     then repaired on the calibration split."""
-    table = _sensitivity(desk, parent, settings) if settings.strategy == "sensitivity" else None
+    measured = settings.strategy == "sensitivity"
+    table = sensitivity_in(sensitivity(desk, parent, settings.importance)) if measured else None
 
     def work(folder: Path) -> None:
         before = candidates.load(parent, desk.dense)
         decided = pruning.decide(desk, before, settings, number, table)
-        after = apply(before.graph, decided)
-        error = _agree(desk, before.graph, decided, after)  # of the surgery alone, before repair
-        mended = pruning.mend(desk, before.graph, decided, after, settings.mending)
-        facts = {"round": number, "oracle_error": error, "repair": mended.told}
-        before.pruned(decided, mended.graph).save(folder)
-        atomic_write(folder / "facts.json", json.dumps(facts) + "\n")
+        _carve(desk, before, decided, settings.mending, number, folder)
 
     inputs = {
         "parent": parent.name,
@@ -68,19 +65,43 @@ def prune(desk: Desk, parent: Path, settings: Prune, number: int = 1) -> Path:
         "round": number,
         "quantized": desk.quantize is not None,  # a size in bytes is of int8 weights then
     }
-    return _computed(desk, "prune", inputs, work)
+    return computed(desk, "prune", inputs, work)
 
 
-def _sensitivity(desk: Desk, parent: Path, settings: Prune) -> Sensitivity:
+def carry_out(desk: Desk, parent: Path, decided: PrunePlan, mending: Repair) -> Path:
+    """The parent after a plan that was made for it, checked and repaired as `prune` does."""
+
+    def work(folder: Path) -> None:
+        _carve(desk, candidates.load(parent, desk.dense), decided, mending, 1, folder)
+
+    plan = decided.model_dump(mode="json", exclude={"settings"})  # whatever it was asked for
+    return computed(desk, "prune", {"parent": parent.name, "plan": plan, "repair": mending}, work)
+
+
+def _carve(
+    desk: Desk, before: Candidate, decided: PrunePlan, mending: Repair, number: int, folder: Path
+) -> None:
+    after = apply(before.graph, decided)
+    error = _agree(desk, before.graph, decided, after)  # of the surgery alone, before repair
+    mended = pruning.mend(desk, before.graph, decided, after, mending)
+    facts = {"round": number, "oracle_error": error, "repair": mended.told}
+    before.pruned(decided, mended.graph).save(folder)
+    atomic_write(folder / "facts.json", json.dumps(facts) + "\n")
+
+
+def sensitivity(desk: Desk, parent: Path, importance: Importance) -> Path:
     """The parent's table, a step of its own: every target is decided by the same one."""
 
     def work(folder: Path) -> None:
         before = candidates.load(parent, desk.dense)
-        table = pruning.sensitivity(desk, before, settings.importance)
+        table = pruning.sensitivity(desk, before, importance)
         atomic_write(folder / "sensitivity.json", table.model_dump_json(indent=1) + "\n")
 
-    inputs = {"parent": parent.name, "importance": settings.importance}
-    folder = _computed(desk, "sensitivity", inputs, work)
+    return computed(desk, "sensitivity", {"parent": parent.name, "importance": importance}, work)
+
+
+def sensitivity_in(folder: Path) -> Sensitivity:
+    """What `sensitivity` left."""
     return Sensitivity.model_validate_json((folder / "sensitivity.json").read_bytes())
 
 
@@ -98,22 +119,15 @@ def _agree(desk: Desk, before: Graph, decided: PrunePlan, after: Graph) -> float
 def recover(desk: Desk, parent: Path, settings: Recover) -> Path:
     """The parent after fine-tuning, taught by the dense model."""
 
-    def work(folder: Path) -> None:
-        student = candidates.load(parent, desk.dense)
-        masks = masks_of(student.plans[-1].weights) if student.plans else None
-        done = fine_tune(
-            student.graph, desk.dense, desk.task, settings, desk.console.progress, masks
-        )
-        line = f"recover: {settings.epochs} epochs" + (", distilled" if settings.distill else "")
-        student.with_graph(done.graph, line).save(folder)
-        history = [epoch.to_json() for epoch in done.history]
-        atomic_write(folder / "history.json", json.dumps(history, indent=2) + "\n")
+    def work(folder: Path, begun: Path) -> None:
+        recover_into(desk, parent, settings, folder, begun)
 
     inputs = {
         "parent": parent.name,
         "settings": settings.model_dump(mode="json"),
+        "threads": torch.get_num_threads(),
     }
-    return _computed(desk, "recover", inputs, work)
+    return desk.workspace.long_step("recover", inputs, work)
 
 
 @dataclass(frozen=True)
@@ -131,18 +145,47 @@ class Exported:
         return np.load(path, allow_pickle=False) if path.exists() else None
 
 
-def export(desk: Desk, parent: Path, settings: Quantize | None) -> Exported:
+def export(
+    desk: Desk, parent: Path, settings: Quantize | None, runtimes: Sequence[str] = ()
+) -> Exported:
     """The parent's artifact for each runtime: float32, or quantized once for all by the settings.
 
-    A runtime whose converter can't take the model is among the failures, with the reason.
+    A runtime whose converter can't take the model is among the failures, with the reason. Without
+    `runtimes`, for all of the recipe's.
     """
 
+    def refer(quantized: Quantized, folder: Path) -> None:
+        outputs = evaluate.outputs_of(quantized.unfolded, desk.task, "validation")
+        np.save(folder / "reference.npy", outputs)
+
+    return _exported(desk, "export", parent, settings, runtimes or tuple(desk.targets), refer)
+
+
+def draft(desk: Desk, parent: Path, settings: Quantize | None, runtimes: Sequence[str]) -> Exported:
+    """As `export`, of a model that is only to be measured: without outputs to compare with."""
+
+    def nothing(quantized: Quantized, folder: Path) -> None:
+        pass
+
+    return _exported(desk, "draft", parent, settings, runtimes, nothing)
+
+
+def _exported(
+    desk: Desk,
+    name: str,
+    parent: Path,
+    settings: Quantize | None,
+    runtimes: Sequence[str],
+    refer: Callable[[Quantized, Path], None],
+) -> Exported:
     def work(folder: Path) -> None:
         graph = candidates.load(parent, desk.dense).graph
         quantized = _quantized(desk, graph, settings, folder) if settings else None
+        if quantized:
+            refer(quantized, folder)
         failures = {}
-        for index, runtime in enumerate(desk.targets):
-            desk.console.progress(f"exporting for {runtime}", index / len(desk.targets))
+        for index, runtime in enumerate(runtimes):
+            desk.console.progress(f"exporting for {runtime}", index / len(runtimes))
             try:
                 _export_one(desk, graph, quantized, runtime, folder)
             except ConversionError as error:
@@ -152,27 +195,22 @@ def export(desk: Desk, parent: Path, settings: Quantize | None) -> Exported:
     inputs = {
         "parent": parent.name,
         "settings": settings.model_dump(mode="json") if settings else None,
-        "activations": {runtime: desk.device.activations_for(runtime) for runtime in desk.targets},
+        "activations": {runtime: desk.device.activations_for(runtime) for runtime in runtimes},
     }
-    folder = _computed(desk, "export", inputs, work)
+    folder = computed(desk, name, inputs, work)
     failures = json.loads((folder / "failures.json").read_text())
-    files = {name: _file(folder, name) for name in desk.targets if name not in failures}
+    files = {one: _file(folder, one) for one in runtimes if one not in failures}
     return Exported(folder, files, failures)
 
 
 def _export_one(
     desk: Desk, graph: Graph, quantized: Quantized | None, runtime: str, folder: Path
 ) -> None:
-    exporter = import_module(f"targets.{runtime}.export")
     path = _file(folder, runtime)
     path.parent.mkdir()
-    inputs = desk.task.example_inputs()
-    if quantized is None:
-        exporter.export(graph.module, inputs, path, precision="fp32")
-        return
-    module = quantized.folded if exporter.FOLDED else quantized.unfolded
     activations = desk.device.activations_for(runtime)
-    exporter.export(module, inputs, path, precision="int8", activations=activations)
+    inputs = desk.task.example_inputs()
+    export_graph(graph, quantized, inputs, path, runtime=runtime, activations=activations)
 
 
 def _quantized(desk: Desk, graph: Graph, settings: Quantize, folder: Path) -> Quantized:
@@ -180,8 +218,6 @@ def _quantized(desk: Desk, graph: Graph, settings: Quantize, folder: Path) -> Qu
     calibration = (inputs for inputs, _ in desk.task.batches("calibration"))
     quantized = quantize(graph, calibration, settings)
     quantized.plan.save(folder / "quant_plan.json")
-    outputs = evaluate.outputs_of(quantized.unfolded, desk.task, "validation")
-    np.save(folder / "reference.npy", outputs)
     return quantized
 
 

@@ -3,6 +3,7 @@
 RUN/run.json          whose run it is
 RUN/.lock             held while a run is on
 RUN/steps/NAME-KEY/   what a finished step made; KEY is the sha256 of all that went into it
+RUN/begun/NAME-KEY/   what a long step that was cut off goes on from; gone once it is finished
 """
 
 import fcntl
@@ -31,6 +32,7 @@ __all__ = ["Workspace", "atomic_write"]
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".lock"
+BEGUN = "begun"
 SEAL = ".step.json"
 """In a step's folder: its inputs and the sha256 of each file, by which damage is noticed."""
 
@@ -82,17 +84,32 @@ class Workspace:
         Raises:
             EnvironmentFault: the disk is full or may not be written.
         """
+        return self.long_step(name, inputs, lambda folder, _: work(folder))
+
+    def long_step(self, name: str, inputs: object, work: Callable[[Path, Path], None]) -> Path:
+        """As `step`, for work that can be cut off and go on.
+
+        Args:
+            name: as for `step`.
+            inputs: as for `step`.
+            work: fills the empty folder that it is given first. In the second, which may not be
+                there yet, it finds what it left when it was cut off; that folder goes once the
+                step is finished.
+        """
         if not _STEP_NAME.fullmatch(name):
             raise EdgesmithError(f"'{name}' can't name a step's folder")
         sealed = {"step": name, "inputs": inputs, "tools": dict(tools.versions())}
         text = json.dumps(sealed, sort_keys=True, separators=(",", ":"))
         folder = self.folder / "steps" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        begun = self.folder / BEGUN / folder.name
         with environment_faults(folder):
             if _is_whole(folder):
+                _remove(begun)
                 self.reused.append(folder.name)
                 return folder
             _remove(folder)
-            self._make(folder, sealed, work)
+            self._make(folder, sealed, lambda unfinished: work(unfinished, begun))
+            _remove(begun)
         self.made.append(folder.name)
         return folder
 

@@ -6,6 +6,7 @@ EdgesmithError                1  something that should not happen
 │   ├── TaskError             2  the user's task.py, its model or its data
 │   ├── ArtifactError         2  a model file, a plan or a package that can't be read
 │   └── FolderInUse           2  another run holds the folder, or it belongs to another recipe
+├── MeasurementInvalid        4  the device was disturbed: what was measured must not be used
 ├── DeviceUnreachable         5  the device or its link failed
 ├── ConversionError           6  an exporter or a runtime can't take the model
 └── EnvironmentFault          7  disk full, no permission, a tool that is missing
@@ -40,6 +41,12 @@ class ArtifactError(UsageError):
 
 class FolderInUse(UsageError):
     """Another process holds the folder, or it holds the run of another recipe."""
+
+
+class MeasurementInvalid(EdgesmithError):
+    """What was measured must not be used: the device was disturbed while it ran."""
+
+    exit_code = 4
 
 
 class DeviceUnreachable(EdgesmithError):

@@ -27,6 +27,7 @@ class TimingRule:
     processes: int = 5
     retry_processes: int = 6
     memory_processes: int = 5
+    comparison_rounds: int = 8  # two more than 95 % confidence needs, as one process may be unlucky
     min_samples: int = 100
     min_seconds: float = 1.0
     max_seconds: float = 60.0
@@ -47,6 +48,7 @@ class TimingRule:
             processes=2,
             retry_processes=2,
             memory_processes=1,
+            comparison_rounds=2,
             min_samples=30,
             min_seconds=0.2,
             max_seconds=5.0,

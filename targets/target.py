@@ -80,11 +80,40 @@ class Target:
         except (KeyError, TypeError, ValueError) as error:
             raise DeviceUnreachable(f"the agent's description is malformed: {error!r}") from error
 
+    def identify(self) -> tuple[dict[str, str], str]:
+        """What tells the device from another, and the runtime's version there."""
+        request = {"command": "identify", "threads": self.threads}
+        call = Call(request, f"device '{self.device.name}'", self.runtime, _DESCRIBE_TIMEOUT_S)
+        answer = ask(self.link, call)
+        try:
+            device = {str(name): str(value) for name, value in answer["device"].items()}
+            return device, str(answer["runtime_version"])
+        except (AttributeError, KeyError) as error:
+            raise DeviceUnreachable(f"the agent's answer is malformed: {error!r}") from error
+
     def sample(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> ProcessSamples:
         """The latencies of one fresh process by the rule, on random inputs of the seed."""
         request = {"command": "latency", "rule": asdict(rule), "seed": seed}
         timeout_s = _DESCRIBE_TIMEOUT_S + 2 * (rule.warmup_max_s + rule.max_seconds)
         return process_from_json(self._ask(request, artifact, timeout_s))
+
+    def sample_in_turns(
+        self, artifacts: Sequence[Artifact], rule: TimingRule, seed: int = 0, rounds: int = 5
+    ) -> tuple[ProcessSamples, ...]:
+        """The latencies of several artifacts in one fresh process, in turns drawn by the seed.
+
+        What disturbs one disturbs all, so their ratios are steadier than their times.
+        """
+        placed = [self._placed(artifact) for artifact in artifacts]
+        request = {"command": "turns", "rule": asdict(rule), "seed": seed, "rounds": rounds,
+                   "models": placed}  # fmt: skip
+        each_s = rule.warmup_max_s + rule.max_seconds
+        timeout_s = _DESCRIBE_TIMEOUT_S + 2 * len(placed) * each_s
+        answer = self._ask(request, artifacts[0], timeout_s)
+        found = answer.get("models")
+        if not isinstance(found, list) or len(found) != len(placed):
+            raise DeviceUnreachable("the agent's times are malformed: not one entry per model")
+        return tuple(process_from_json(each) for each in found)
 
     def memory(self, artifact: Artifact, seed: int = 0) -> MemoryPhases:
         """The peak memory of one fresh process in phases."""

@@ -40,6 +40,14 @@ class Trial:
     attempts: tuple[Attempt, ...]
 
 
+@dataclass(frozen=True)
+class Seat:
+    """An artifact and the target that runs it, for a sitting of more than one runtime."""
+
+    target: Target
+    artifact: Artifact
+
+
 class Judged(Protocol):
     """Anything that carries a verdict."""
 
@@ -65,21 +73,30 @@ def sitting(
 
     Memory has processes of its own, since reading it disturbs the times.
     """
-    turns = _turns(tuple(artifacts), rule.processes)
-    memory_turns = _turns(tuple(artifacts), rule.memory_processes)
+    return interleaved({name: Seat(target, one) for name, one in artifacts.items()}, rule, progress)
+
+
+def interleaved(
+    seats: Mapping[str, Seat], rule: TimingRule, progress: Progress = in_silence
+) -> dict[str, Measurement]:
+    """As `sitting`, of artifacts that may run on different runtimes."""
+    turns = _turns(tuple(seats), rule.processes)
+    memory_turns = _turns(tuple(seats), rule.memory_processes)
     total = len(turns) + len(memory_turns)
-    processes: dict[str, list[ProcessSamples]] = {name: [] for name in artifacts}
-    memory: dict[str, list[MemoryPhases]] = {name: [] for name in artifacts}
+    processes: dict[str, list[ProcessSamples]] = {name: [] for name in seats}
+    memory: dict[str, list[MemoryPhases]] = {name: [] for name in seats}
     for done, name in enumerate(turns):
-        progress(f"{target.runtime}: timing {name}", done / total)
-        processes[name].append(target.sample(artifacts[name], rule))
+        seat = seats[name]
+        progress(f"{seat.target.runtime}: timing {name}", done / total)
+        processes[name].append(seat.target.sample(seat.artifact, rule))
     for done, name in enumerate(memory_turns, len(turns)):
-        progress(f"{target.runtime}: memory of {name}", done / total)
-        memory[name].append(target.memory(artifacts[name]))
-    progress(f"{target.runtime}: measured", 1.0)
+        seat = seats[name]
+        progress(f"{seat.target.runtime}: memory of {name}", done / total)
+        memory[name].append(seat.target.memory(seat.artifact))
+    progress(f"{', '.join(sorted({one.target.runtime for one in seats.values()}))}: measured", 1.0)
     return {
-        name: _measurement(target, artifacts[name], tuple(processes[name]), tuple(memory[name]))
-        for name in artifacts
+        name: _measurement(seat.target, seat.artifact, tuple(processes[name]), tuple(memory[name]))
+        for name, seat in seats.items()
     }
 
 
@@ -101,7 +118,7 @@ def conduct(
 
     def take(current: TimingRule) -> Attempt:
         measured = sitting(target, pair, current, progress)
-        return _judged(measured, pair, budget, facts)
+        return judge_sitting(measured, pair, budget, facts)
 
     return _trial(take, covering(rule or TimingRule(), budget), progress)
 
@@ -124,7 +141,7 @@ def judge_alone(
     only = {CANDIDATE: artifact}
 
     def take(current: TimingRule) -> Attempt:
-        return _judged(sitting(target, only, current, progress), only, budget, {})
+        return judge_sitting(sitting(target, only, current, progress), only, budget, {})
 
     return _trial(take, covering(rule or TimingRule(), budget), progress)
 
@@ -190,12 +207,16 @@ def _latency(measurement: Measurement, quantile: float) -> Observation:
     )
 
 
-def _judged(
+def judge_sitting(
     measured: Mapping[str, Measurement],
     artifacts: Mapping[str, Artifact],
     budget: Budget,
     facts: Facts,
 ) -> Attempt:
+    """The candidate of a sitting judged, a limit in percent by the dense one beside it, if any.
+
+    All are by name, "candidate" and perhaps "dense"; `facts` are what no sitting observes.
+    """
     seen = {
         name: {**observe(measured[name], artifacts[name]), **facts.get(name, {})}
         for name in measured

@@ -4,10 +4,13 @@ import torch
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
+from pipeline.graph.groups import survey
 from pipeline.graph.trace import Graph
+from pipeline.prune.block_effects import descent
 from pipeline.prune.block_planning import BlockCost, BlockEvidence
 from pipeline.prune.blocks import Block, look_for_blocks
 from pipeline.prune.calibration import CalibrationData, Inputs
+from pipeline.prune.removable import Effect
 from pipeline.prune.skipping import take_out
 from targets.errors import TaskError
 
@@ -23,6 +26,7 @@ def observe_blocks(graph: Graph, data: CalibrationData | None = None) -> BlockEv
     """
     blocks = look_for_blocks(graph)
     divergences: list[float | None] = [None] * len(blocks.found)
+    effects: list[Effect | None] = [None] * len(blocks.found)
     if data is not None:
         batches = [inputs for inputs, _ in data.checked(graph).batches]
         dense = [_outputs(graph, inputs) for inputs in batches]
@@ -30,6 +34,7 @@ def observe_blocks(graph: Graph, data: CalibrationData | None = None) -> BlockEv
             if block.reason is None:
                 without = take_out(graph, blocks, (block,))
                 divergences[number] = _measured(without, batches, dense)
+                effects[number] = descent(survey(graph), survey(without)).effect
     costs = tuple(
         BlockCost(
             block.name,
@@ -38,6 +43,7 @@ def observe_blocks(graph: Graph, data: CalibrationData | None = None) -> BlockEv
             divergences[number],
             _overlaps(blocks.found, number),
             block.reason,
+            effects[number],
         )
         for number, block in enumerate(blocks.found)
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.prune.patterns import matching
 from pipeline.prune.plans import BlockPlan
+from pipeline.prune.removable import Effect
 from targets.errors import UsageError
 
 
@@ -13,7 +14,7 @@ from targets.errors import UsageError
 class BlockCost:
     """What is known of one block: what it saves, what its absence does to the outputs (mean KL
     divergence to the dense ones, in nats; None where it was not measured), which blocks it shares
-    nodes with, by number, and why it must stay."""
+    nodes with, by number, why it must stay, and what becomes of the groups without it."""
 
     name: str
     macs: int
@@ -21,6 +22,7 @@ class BlockCost:
     divergence: float | None = None
     overlaps: tuple[int, ...] = ()
     reason: str | None = None
+    effect: Effect | None = None
 
 
 @dataclass(frozen=True)

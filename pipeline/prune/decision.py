@@ -21,7 +21,7 @@ Removed = tuple[tuple[int, ...], ...]  # per group, the channels that go
 _UNITS: dict[str, Unit] = {"ratio": "channels", "macs": "macs", "params": "params",
                            "size_bytes": "size_bytes"}  # fmt: skip
 OF_LOSS = ("taylor", "obs")  # criteria that estimate what the model's loss or error would gain
-_EMPTYING = "its choice would leave a dimension empty"
+EMPTYING = "its choice would leave a dimension empty"
 _TOLD = 3  # reasons told where a target is out of reach
 
 
@@ -54,7 +54,7 @@ def decide(
     Raises UsageError for scores that are no numbers, a pattern that matches nothing, a strategy
     without its table, and a target out of reach, with the least reachable and what pins it.
     """
-    _check_scores(evidence)
+    check_scores(evidence)
     ranking = Ranking.of([np.array(group.scores, np.float64) for group in evidence.groups])
     names = [group.name for group in evidence.groups]
     open_to = choices(evidence.groups, reach or [[name] for name in names], settings)
@@ -64,14 +64,15 @@ def decide(
     while True:
         problem = _problem(evidence, settings, ranking, open_to, saved, pinned)
         widths = _chosen(evidence, settings, problem, sensitivity)
-        removed = _removed(ranking, widths)
-        emptying = _emptying(evidence, ranking, widths)
+        removed = removed_at(ranking, widths)
+        emptying = emptying_groups(evidence, ranking, widths)
         if not emptying:
             return Decision(removed, open_to.reasons)
-        open_to = open_to.without(dict.fromkeys(emptying, _EMPTYING), ranking.sizes.tolist())
+        open_to = open_to.without(dict.fromkeys(emptying, EMPTYING), ranking.sizes.tolist())
 
 
-def _check_scores(evidence: Evidence) -> None:
+def check_scores(evidence: Evidence) -> None:
+    """Raise UsageError for scores that are no numbers."""
     for group in evidence.groups:
         for channel, score in enumerate(group.scores):
             if not isfinite(score):
@@ -129,14 +130,15 @@ def _chosen(
     return uniform(problem) if settings.ratio is None else at_ratio(problem, settings.ratio)
 
 
-def _removed(ranking: Ranking, widths: Integers) -> Removed:
+def removed_at(ranking: Ranking, widths: Integers) -> Removed:
+    """The channels that go at these widths."""
     going = ~ranking.alive(widths)
     first = np.cumsum(ranking.sizes) - ranking.sizes
     spans = zip(first.tolist(), ranking.sizes.tolist(), strict=True)
     return tuple(tuple(np.flatnonzero(going[at : at + size]).tolist()) for at, size in spans)
 
 
-def _emptying(evidence: Evidence, ranking: Ranking, widths: Integers) -> set[int]:
+def emptying_groups(evidence: Evidence, ranking: Ranking, widths: Integers) -> set[int]:
     """Groups whose choice, through products, leaves a dimension with nothing."""
     census = evidence.census
     empty = census.kept(ranking.alive(widths)) == 0

@@ -58,16 +58,25 @@ def plan(
     evidence = observe(rest, found, settings.importance, data)
     gone = saved_by(blocks)
     decision = decide(evidence, settings, found.reach, sensitivity, gone, found.pinned)
-    return _written(found, settings, decision, blocks, gone)
+    return written(found, settings, decision, blocks, gone)
 
 
-def _written(
+def written(
     found: Survey,
     settings: Settings,
     decision: Decision,
     blocks: Sequence[BlockPlan],
     gone: tuple[int, int],
 ) -> PrunePlan:
+    """A decision as a plan.
+
+    Args:
+        found: the groups of the graph without the blocks.
+        settings: what was asked for.
+        decision: which of the groups' channels go.
+        blocks: all blocks, those that go among them.
+        gone: the MACs and parameters of those.
+    """
     described = zip(
         found.names, found.members, found.reach, decision.removed, decision.reasons, strict=True
     )

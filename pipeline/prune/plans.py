@@ -15,7 +15,11 @@ from pipeline.prune.settings import Document, Settings
 from targets.errors import ArtifactError
 
 Count = Annotated[int, Field(ge=0)]
-_LATER = ("blocks", "weights")  # keys that plans of this version did not have from the start
+_LATER = (
+    "blocks",
+    "weights",
+    "limits",
+)  # keys that plans of this version did not have from the start
 
 
 class GroupPlan(Document):

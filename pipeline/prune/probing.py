@@ -79,18 +79,19 @@ class _Probe:
         atoms = set(self.found.members[group])
         repaired = repair_told(
             self.graph, apply(self.graph, cut), cut, self.inputs,
-            strength=self.strength, only=lambda site: self._reads(site, atoms),
+            strength=self.strength, only=lambda site: reads(self.found, site, atoms),
         )  # fmt: skip
         return _divergence(self.expected, repaired.graph, self.inputs)
 
-    def _reads(self, site: Site, atoms: set[int]) -> bool:
-        """Whether a consumer's input holds any of these atoms."""
-        labels = self.found.labelled.known.labels.get(site.source)
-        if not isinstance(labels, list):
-            return False
-        terms = self.found.labelled.terms
-        needed = [terms.atoms(label) for label in labels if label is not None]
-        return any(not atoms.isdisjoint(one) for of_label in needed for one in of_label)
+
+def reads(found: Survey, site: Site, atoms: set[int]) -> bool:
+    """Whether a consumer's input holds any of these atoms of a survey."""
+    labels = found.labelled.known.labels.get(site.source)
+    if not isinstance(labels, list):
+        return False
+    terms = found.labelled.terms
+    needed = [terms.atoms(label) for label in labels if label is not None]
+    return any(not atoms.isdisjoint(one) for of_label in needed for one in of_label)
 
 
 def divergence(dense: Graph, other: Graph, batches: Sequence[Inputs]) -> float:

@@ -2,14 +2,22 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from targets.errors import UsageError
 
 Importance = Literal["magnitude", "l2", "batchnorm", "taylor", "activation", "obs", "random"]
 Strategy = Literal["uniform", "global", "sensitivity"]
 Precision = Literal["fp32", "int8"]
-TARGETS = ("ratio", "macs", "params", "size_bytes")
+TARGETS = ("ratio", "macs", "params", "size_bytes", "limits")
 Share = Annotated[float, Field(gt=0, le=1)]
 Bound = Annotated[int, Field(ge=1)] | Share
 Bounds = tuple[Bound, Bound]
@@ -32,6 +40,8 @@ class Settings(Document):
         size_bytes: the most bytes that the trained parameters may take, at this `precision`: four
             each in fp32; in int8 one for those of two dimensions or more (weights, embeddings) and
             four for the others (biases, norms). A file has its graph besides.
+        limits: by the name of a limit, the most that a cost model may charge: of a device's
+            latency, memory and the like. The other targets are counted, these were predicted.
         strategy: `uniform` takes the same share of every group; `global` compares channels over
             all groups, by importance per cost; `sensitivity` finds the widths of least divergence.
         multiple: kept widths are multiples of it where the group is wider than that.
@@ -45,6 +55,7 @@ class Settings(Document):
     macs: Share | None = None
     params: Share | None = None
     size_bytes: Annotated[int, Field(ge=1)] | None = None
+    limits: dict[str, float] | None = None
     precision: Precision = "fp32"
     importance: Importance = "magnitude"
     strategy: Strategy = "uniform"
@@ -61,9 +72,17 @@ class Settings(Document):
                 raise ValueError(f"bounds of {pattern}: {least} is more than {most}")
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Plans that were not made for limits read as they did before there were any."""
+        document: dict[str, object] = handler(self)
+        if self.limits is None:
+            del document["limits"]
+        return document
+
     @property
     def target(self) -> str:
-        """The name of the one target: ratio, macs, params or size_bytes."""
+        """The name of the one target: ratio, macs, params, size_bytes or limits."""
         return next(name for name in TARGETS if getattr(self, name) is not None)
 
 

@@ -4,6 +4,7 @@ Holds the training loop, its loss and its schedule. May touch a graph's weights,
 task's data. Must not know devices, artifacts, or how the graph was pruned.
 """
 
-from pipeline.recover.training import Epoch, LearntTask, Recovered, recover
+from pipeline.recover.history import Epoch, Training
+from pipeline.recover.training import LearntTask, Recovered, recover
 
-__all__ = ["Epoch", "LearntTask", "Recovered", "recover"]
+__all__ = ["Epoch", "LearntTask", "Recovered", "Training", "recover"]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx
 
+from pipeline.recipe_recover import Precision
+
 ATEN = torch.ops.aten
 CONVOLUTIONS = (ATEN.conv2d.default, ATEN.conv2d.padding)
 LAYOUT_BOUND = (ATEN.view.default, ATEN.as_strided.default, ATEN.view_as.default)
@@ -34,6 +36,11 @@ class Means:
     bfloat16: bool
 
     @property
+    def named(self) -> str:
+        """The precision as a recipe names it."""
+        return "bf16" if self.bfloat16 else "fp32"
+
+    @property
     def weight_layout(self) -> torch.memory_format:
         """Where convolution weights have their channels in training."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
@@ -49,13 +56,14 @@ class Means:
             yield
 
 
-def means(module: fx.GraphModule) -> Means:
-    """What pays for this module on this CPU."""
+def means(module: fx.GraphModule, precision: Precision = "auto") -> Means:
+    """What pays for this module on this CPU; a precision other than "auto" is the user's."""
     called = {node.target for node in module.graph.nodes if node.op == "call_function"}
     channels_last = any(one in called for one in CONVOLUTIONS)
     channels_last &= not any(one in called for one in LAYOUT_BOUND)
     size = sum(parameter.numel() for parameter in module.parameters())
-    return Means(channels_last, size >= BF16_PARAMETERS and _multiplies_bfloat16())
+    pays = size >= BF16_PARAMETERS and _multiplies_bfloat16()
+    return Means(channels_last, pays if precision == "auto" else precision == "bf16")
 
 
 def arrange(module: fx.GraphModule, layout: torch.memory_format) -> None:

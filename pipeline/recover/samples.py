@@ -24,24 +24,38 @@ class Pass:
     count: int
 
 
-def passes(task: ScoredTask, epochs: int, generator: torch.Generator) -> Iterator[Pass]:
-    """One pass through the training split per epoch.
+class Samples:
+    """One pass through the training split after another.
 
     The task is asked for its batches every epoch, since it may augment them; whether it shuffles
     them does not matter. Where samples can't be stacked, whole batches are shuffled; a split too
     large to be held comes in the task's own order.
 
-    Raises:
-        TaskError: the split is empty.
+    Attributes:
+        count: the split's batches; 0 before the first pass.
+        held: whether they are few enough to be held for an epoch.
     """
-    count, held = _read(task.batches("train"))
-    if not count:
-        raise TaskError("batches('train') is empty; recovery needs at least one batch")
-    yield Pass(_shuffled(held, generator) if held else task.batches("train"), count)
-    for _ in range(1, epochs):
-        if held:
-            count, held = _read(task.batches("train"))
-        yield Pass(_shuffled(held, generator) if held else task.batches("train"), count)
+
+    def __init__(
+        self, task: ScoredTask, generator: torch.Generator, *, count: int = 0, held: bool = True
+    ) -> None:
+        """`count` and `held` are those of passes before, where there were any."""
+        self._task = task
+        self._generator = generator
+        self.count = count
+        self.held = held
+
+    def next(self) -> Pass:
+        """The next pass. Raises TaskError for an empty split."""
+        batches: list[Batch] = []
+        if self.held:
+            self.count, batches = _read(self._task.batches("train"))
+            self.held = bool(batches)
+        if not self.count:
+            raise TaskError("batches('train') is empty; recovery needs at least one batch")
+        if not self.held:
+            return Pass(self._task.batches("train"), self.count)
+        return Pass(_shuffled(batches, self._generator), self.count)
 
 
 def _read(batches: Iterable[Batch]) -> tuple[int, list[Batch]]:

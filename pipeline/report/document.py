@@ -1,50 +1,25 @@
 """report.json, schema 1: what was asked, what was found, and what was judged.
 
-A reading is a finite number, or `{"unavailable": "why"}` where there is none: never 0 and never
-null. The text "unavailable: why" is understood on the way in. All models are frozen, refuse
-unknown keys, and can be made from objects with the same attributes (`model_validate`).
+All models are frozen, refuse unknown keys, and can be made from objects with the same attributes
+(`model_validate`).
 """
 
-import math
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "UNVERIFIED"]
-STATUSES: tuple[Status, ...] = ("PASS", "FAIL", "INCONCLUSIVE", "INVALID", "UNVERIFIED")
+from pipeline.report.gate import GateRow
+from pipeline.report.planned import Charged, FrontPoint, SearchTry
+from pipeline.report.section import STATUSES, Reading, Section, Status, Unavailable
+
+__all__ = [
+    "STATUSES", "ArtifactFacts", "Attempt", "Channels", "Charged", "Declined", "Epoch", "Executed",
+    "FrontPoint", "GateRow", "Line", "MeasurementSummary", "Metric", "Packaged", "Quantiles",
+    "Reading", "Report", "Row", "RowVerdict", "SearchTry", "Section", "Status", "Unavailable",
+]  # fmt: skip
+
 Provenance = Literal["measured-on-device", "measured-host", "emulated", "modelled"]
-PREFIX = "unavailable:"
-
-
-class Section(BaseModel):
-    """One object of the document."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, from_attributes=True
-    )
-
-
-class Unavailable(Section):
-    """There is no reading, and why."""
-
-    unavailable: str
-
-
-def _reading(value: object) -> object:
-    """A reading as it is written: text that says why there is none becomes an object."""
-    if isinstance(value, str) and value.startswith(PREFIX):
-        return Unavailable(unavailable=value.removeprefix(PREFIX).strip())
-    if value is None:
-        return Unavailable(unavailable="not measured")
-    if isinstance(value, float) and not math.isfinite(value):
-        return Unavailable(unavailable="not a finite number")
-    return value
-
-
-Reading = Annotated[
-    Annotated[float, Field(allow_inf_nan=False)] | Unavailable, BeforeValidator(_reading)
-]
 
 
 class ArtifactFacts(Section):
@@ -76,7 +51,7 @@ class MeasurementSummary(Section):
     first_inference_ms: Reading
     energy_mj: Reading
     provenance: Provenance
-    conditions: dict[str, JsonValue] = {}
+    conditions: dict[str, JsonValue] = Field(default_factory=dict)
     samples_path: str | None = None
 
 
@@ -147,6 +122,35 @@ class Epoch(Section):
     best: bool = False
 
 
+class Rate(Section):
+    """The learning rate with which a batch was trained, counted from 1 over all epochs."""
+
+    batch: int = Field(gt=0)
+    learning_rate: Reading
+
+
+class Training(Section):
+    """What recovery spent, and how.
+
+    Attributes:
+        asked: epochs or minutes, as the recipe has it.
+        epochs: begun; by the clock, the last one may have been cut short.
+        batches: trained with.
+        seconds: on the clock; None where the recipe asks for epochs.
+        precision: of the forward and backward passes.
+        distilled: what was learnt from the dense model, in words; empty for nothing.
+        rates: the schedule as it was, at about 50 moments at equal distances.
+    """
+
+    asked: str
+    epochs: int = Field(gt=0)
+    batches: int = Field(gt=0)
+    seconds: Reading | None = None
+    precision: str
+    distilled: str = ""
+    rates: tuple[Rate, ...] = ()
+
+
 class Executed(Section):
     """How many operators of a type the runtime really executes in a dtype."""
 
@@ -173,14 +177,15 @@ class Row(Section):
         selected: whether this is the candidate that the run chose for its runtime.
         macs_pinned_share: of the dense model's MACs, what stays whatever may be pruned.
         agreement: top-1 agreement with the quantized torch graph, 0 to 1.
+        training: what recovery spent, where there was one.
         attempts: every sitting, where it took more than one.
     """
 
     name: str
     runtime: str
     artifact: ArtifactFacts
-    metrics: dict[str, Reading] = {}
-    per_class: dict[str, Reading] = {}
+    metrics: dict[str, Reading] = Field(default_factory=dict)
+    per_class: dict[str, Reading] = Field(default_factory=dict)
     measurement: MeasurementSummary
     verdict: RowVerdict | None = None
     lineage: tuple[str, ...] = ()
@@ -192,6 +197,7 @@ class Row(Section):
     float_operators: tuple[Declined, ...] = ()
     agreement: Reading | None = None
     history: tuple[Epoch, ...] = ()
+    training: Training | None = None
     attempts: tuple[Attempt, ...] = ()
 
 
@@ -200,24 +206,6 @@ class Metric(Section):
 
     name: str
     higher_is_better: bool = True
-
-
-class SearchTry(Section):
-    """A pruning ratio that was tried.
-
-    Attributes:
-        ratio: the share of each group's channels removed.
-        excess: the largest observed / budget over all limits and runtimes; 1.0 is at the limit.
-        limit: the limit (and runtime) behind it.
-        meets: whether it met every limit with the search's headroom.
-        chosen: whether the run went on with it.
-    """
-
-    ratio: float = Field(ge=0, le=1)
-    excess: Reading
-    limit: str
-    meets: bool
-    chosen: bool = False
 
 
 class Packaged(Section):
@@ -242,6 +230,10 @@ class Report(Section):
         settings: the recipe as it was run, overrides included.
         profile: the device's facts.
         tools: versions, by tool.
+        gate: what was found when each final artifact was compared with what it came from.
+        search: the plans that were tried before any recovery, in order.
+        unreachable: why no plan meets the limits, by runtime.
+        front: the points of a sweep, runtime by runtime, the loosest limit first.
     """
 
     schema_version: Literal[1] = 1
@@ -251,12 +243,15 @@ class Report(Section):
     baseline: tuple[Row, ...]
     candidates: tuple[Row, ...]
     package: dict[str, Packaged] | None = None
-    settings: dict[str, JsonValue] = {}
-    profile: dict[str, JsonValue] = {}
-    tools: dict[str, str] = {}
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    profile: dict[str, JsonValue] = Field(default_factory=dict)
+    tools: dict[str, str] = Field(default_factory=dict)
     metric: Metric | None = None
-    failures: dict[str, str] = {}
+    failures: dict[str, str] = Field(default_factory=dict)
+    gate: tuple[GateRow, ...] = ()
     search: tuple[SearchTry, ...] = ()
+    unreachable: dict[str, str] = Field(default_factory=dict)
+    front: tuple[FrontPoint, ...] = ()
 
     @model_validator(mode="after")
     def _selects_one_candidate_per_runtime(self) -> Self:

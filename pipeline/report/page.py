@@ -7,10 +7,13 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
-from pipeline.report import sections, view, wording
+from pipeline.report import front, gates, plans, sections, view, wording
 from pipeline.report.charts import BINS, LIMIT_AT, Processes
 from pipeline.report.document import Packaged, Report, Row
-from pipeline.report.sections import Facts, Pruning, Recovery, Shared, TryView
+from pipeline.report.front import FrontView
+from pipeline.report.gates import GateView
+from pipeline.report.plans import WayView
+from pipeline.report.sections import Facts, Pruning, Recovery, Shared
 from pipeline.report.view import RowView, RuntimeView
 
 
@@ -37,7 +40,9 @@ class Page:
     runtimes: tuple[RuntimeView, ...]
     prunings: tuple[Shared[Pruning | None], ...]
     recoveries: tuple[Shared[Recovery | None], ...]
-    tries: tuple[TryView, ...]
+    ways: tuple[WayView, ...]
+    fronts: tuple[FrontView, ...]
+    gates: tuple[GateView, ...]
     others: tuple[Other, ...]
     lineages: tuple[Shared[tuple[str, ...]], ...]
     conditions: Facts
@@ -89,7 +94,9 @@ def arrange(report: Report, samples: Mapping[str, Processes]) -> Page:
         runtimes=tuple(view.runtime_view(report, row, samples, metric) for row in rows),
         prunings=sections.prunings(rows),
         recoveries=sections.recoveries(rows, metric),
-        tries=sections.tries(report),
+        ways=plans.ways(report),
+        fronts=front.fronts(report),
+        gates=gates.gates(report),
         others=_others(report),
         lineages=sections.shared(rows, lambda row: row.lineage),
         conditions=sections.conditions(rows),

@@ -6,16 +6,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pipeline.report import wording
-from pipeline.report.charts import Bullet, Curve, bullet, curve
-from pipeline.report.document import (
-    Channels,
-    Epoch,
-    Metric,
-    Report,
-    Row,
-    SearchTry,
-    Unavailable,
-)
+from pipeline.report.charts import Curve, curve
+from pipeline.report.document import Channels, Epoch, Metric, Row, Training, Unavailable
 from pipeline.report.wording import Figure
 
 T = TypeVar("T", bound=Hashable)
@@ -92,12 +84,19 @@ class EpochView:
 
 @dataclass(frozen=True)
 class Recovery:
-    """A recovery: its epochs, and the validation metric as a curve where it is known throughout."""
+    """A recovery: its epochs, and the validation metric as a curve where it is known throughout.
+
+    `told` says what was spent and how, `rates` draws the learning rate over all batches and
+    `highest` is its peak.
+    """
 
     epochs: tuple[EpochView, ...]
     curve: Curve | None
     low: Figure
     high: Figure
+    told: str = ""
+    rates: Curve | None = None
+    highest: Figure | None = None
 
     @property
     def has_rates(self) -> bool:
@@ -107,16 +106,38 @@ class Recovery:
 
 def recoveries(rows: Sequence[Row], metric: Metric) -> tuple[Shared[Recovery | None], ...]:
     """The history of recovery, by the runtimes that share it."""
-    return shared(rows, lambda row: _recovery(row.history, metric.name) if row.history else None)
+    return shared(rows, lambda row: _recovery(row, metric.name) if row.history else None)
 
 
-def _recovery(history: tuple[Epoch, ...], metric: str) -> Recovery:
+def _recovery(row: Row, metric: str) -> Recovery:
+    history = row.history
     known = [epoch.metric for epoch in history if not isinstance(epoch.metric, Unavailable)]
     best = next((index for index, epoch in enumerate(history) if epoch.best), None)
     line = curve(known, best) if len(known) == len(history) > 1 else None
     ends = (line.low, line.high) if line else (0.0, 0.0)
     low, high = (wording.score(end, metric) for end in ends)
-    return Recovery(tuple(_epoch(epoch, metric) for epoch in history), line, low, high)
+    epochs = tuple(_epoch(epoch, metric) for epoch in history)
+    if row.training is None:
+        return Recovery(epochs, line, low, high)
+    told, drawn = _spent(row.training), _drawn(row.training)
+    peak = wording.figure(drawn.high, "") if drawn else None
+    return Recovery(epochs, line, low, high, told, drawn, peak)
+
+
+def _spent(training: Training) -> str:
+    """What was spent and how, in a sentence."""
+    spent = [f"{training.epochs} epoch{'s' * (training.epochs > 1)}", f"{training.batches} batches"]
+    if training.seconds is not None:
+        spent.append(str(wording.figure(training.seconds, "s")))
+    learnt = f"; learnt from the dense model: {training.distilled}" if training.distilled else ""
+    told = f"Asked for {training.asked}: {', '.join(spent)}, in {training.precision}{learnt}"
+    return f"{told}. The epochs are judged, and one of them is kept, by the validation split."
+
+
+def _drawn(training: Training) -> Curve | None:
+    rates = [one.learning_rate for one in training.rates]
+    known = [rate for rate in rates if not isinstance(rate, Unavailable)]
+    return curve(known, None) if len(known) == len(rates) > 1 else None
 
 
 def _epoch(epoch: Epoch, metric: str) -> EpochView:
@@ -127,31 +148,6 @@ def _epoch(epoch: Epoch, metric: str) -> EpochView:
         wording.figure(epoch.learning_rate, ""),
         epoch.best,
     )
-
-
-@dataclass(frozen=True)
-class TryView:
-    """A line of the search's table."""
-
-    ratio: str
-    use: Bullet | None
-    excess: Figure
-    limit: str
-    one: SearchTry
-
-
-def tries(report: Report) -> tuple[TryView, ...]:
-    """The ratios tried, in the order that they were."""
-    metric = wording.metric_of(report).name
-    return tuple(_try(one, metric) for one in report.search)
-
-
-def _try(one: SearchTry, metric: str) -> TryView:
-    ratio, limit = f"{100 * one.ratio:g}%", wording.in_words(one.limit, metric)
-    if isinstance(one.excess, Unavailable):
-        return TryView(ratio, None, wording.figure(one.excess, ""), limit, one)
-    share = Figure(f"{100 * one.excess:.0f}", "%")
-    return TryView(ratio, bullet(one.excess, 1.0), share, limit, one)
 
 
 @dataclass(frozen=True)

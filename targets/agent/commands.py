@@ -2,15 +2,17 @@
 
 import resource
 import time
-from dataclasses import asdict, dataclass, field
-from typing import Callable, Dict, List, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
 from targets.agent.conditions import conditions
+from targets.agent.fingerprint import fingerprint
 from targets.agent.memory import PeakMemory
 from targets.agent.runtime import Runtime, Session, runtime_named
 from targets.agent.timing import random_inputs, time_session
+from targets.agent.turns import Timed, time_in_turns
 from targets.errors import ArtifactError
 from targets.measurement import TimingRule
 
@@ -21,11 +23,14 @@ Answer = Dict[str, object]
 
 @dataclass(frozen=True)
 class Request:
-    """What one start of the agent shall do. `inputs` and `outputs` are .npz files of `infer`."""
+    """What one start of the agent shall do. `inputs` and `outputs` are .npz files of `infer`;
+    `models` and `rounds` are of `turns`."""
 
     command: str
     runtime: str
-    model: str
+    model: str = ""
+    models: Tuple[str, ...] = ()
+    rounds: int = 5
     threads: int = 1
     seed: int = 0
     rule: TimingRule = field(default_factory=TimingRule)
@@ -48,6 +53,12 @@ def describe(request: Request) -> Answer:
     }
 
 
+def identify(request: Request) -> Answer:
+    """What tells this device from another, and the runtime's version."""
+    told: Answer = {**fingerprint()}
+    return {"device": told, "runtime_version": runtime_named(request.runtime).version()}
+
+
 def latency(request: Request) -> Answer:
     """The times of this process, as ProcessSamples has them."""
     runtime = runtime_named(request.runtime)
@@ -60,6 +71,25 @@ def latency(request: Request) -> Answer:
     told = _conditions(runtime, session, request)
     told["preemptions"] = str(_preemptions() - preempted)
     return {**times, "load_ns": load_ns, "conditions": told}
+
+
+def turns(request: Request) -> Answer:
+    """The times of several models in this process, each as ProcessSamples has them."""
+    runtime = runtime_named(request.runtime)
+    timed, loads, sessions = [], [], []
+    for model in request.models:
+        start = time.perf_counter_ns()
+        session = _ready(runtime, replace(request, model=model))
+        loads.append(time.perf_counter_ns() - start)
+        sessions.append(session)
+        timed.append(Timed(session.invoke, random_inputs(session.inputs, request.seed)))
+    preempted = _preemptions()
+    times = time_in_turns(timed, request.rule, request.rounds, request.seed)
+    told = {"shared_process": f"{len(timed)} models in turns"}
+    told["preemptions"] = str(_preemptions() - preempted)
+    conditions = [{**_conditions(runtime, session, request), **told} for session in sessions]
+    answers = zip(times, loads, conditions)
+    return {"models": [{**t, "load_ns": load, "conditions": c} for t, load, c in answers]}
 
 
 def memory(request: Request) -> Answer:
@@ -90,7 +120,9 @@ def infer(request: Request) -> Answer:
 
 COMMANDS: Mapping[str, Callable[[Request], Answer]] = {
     "describe": describe,
+    "identify": identify,
     "latency": latency,
+    "turns": turns,
     "memory": memory,
     "infer": infer,
 }

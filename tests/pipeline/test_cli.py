@@ -197,6 +197,23 @@ def test_json_errors_are_one_document(recipe, tmp_path):
     assert "nowhere" in document["error"]["message"]
 
 
+def test_a_sweep_that_can_not_be_read_is_told_with_its_grammar(recipe, tmp_path):
+    budgeted = recipe(RECIPE.replace("ratio: 0.5", "to: budget"))
+    out = tmp_path / "out"
+    refused(invoke("run", budgeted, "--out", out, "--sweep", "size_kb=20"), 2, "FROM..TO:COUNT")
+    assert not out.exists()
+    shown = invoke("run", budgeted, "--out", out, "--sweep", "size_kb=20..40:3", "--dry-run")
+    assert shown.exit_code == 0, shown.output
+    for point in ("size_kb=40", "size_kb=30", "size_kb=20"):
+        assert point in shown.output
+
+
+def test_a_sweep_needs_a_recipe_that_prunes_to_its_budget(recipe, tmp_path):
+    asked = ("--out", tmp_path / "out", "--sweep", "size_kb=20..40:3")
+    refused(invoke("run", recipe(), *asked), 2, "to: budget")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_dry_run_says_the_steps_and_writes_nothing(recipe, tmp_path):
     result = invoke("run", recipe(), "--out", tmp_path / "out", "--dry-run", "--json")
     assert result.exit_code == 0

@@ -11,8 +11,9 @@ import yaml
 from pipeline import init as initialising
 from pipeline.init import TEMPLATE, init
 from pipeline.recipe import Recipe, read
+from pipeline.recipe_recover import Distill, Recover
 from pipeline.recipe_source import ALTERNATIVES
-from pipeline.recipe_steps import Distill, Prune, Quantize, Recover, Schedule
+from pipeline.recipe_steps import Prune, Quantize, Schedule
 from pipeline.task import load_for
 from targets.errors import EnvironmentFault, FolderInUse
 
@@ -63,6 +64,7 @@ def test_the_lines_that_are_commented_out_are_valid_too(tmp_path):
     for line in re.findall(r"# (\w+: [\w.]+) {2,}", file.read_text()):
         key, value = next(iter(yaml.safe_load(line).items()))
         place = dict.fromkeys(ALTERNATIVES["prune"], "steps.0.prune")
+        place |= dict.fromkeys(ALTERNATIVES["recover"], "steps.1.recover")
         section = "budget.metric" if key == "max_class_drop" else place.get(key, "budget")
         assert read(tmp_path / "x", [f"{section}.{key}={value}"])
 

@@ -132,9 +132,13 @@ FAULTS = {
         ("to: budget", "ratio: 1.5"),
         "recipe.yaml:11: steps.0.prune.ratio: found 1.5; allowed: less than 1 (The share of each",
     ),
-    "share of runtimes that is not there yet": (
-        ("to: budget", "to: budget, share: false"),
-        "recipe.yaml:11: steps.0.prune.share: found false; allowed: true",
+    "a strategy beside a budget": (
+        ("to: budget", "to: budget, strategy: global"),
+        "recipe.yaml:11: steps.0.prune: found strategy: global; allowed: without it with 'to: budg",
+    ),
+    "rounds beside a budget": (
+        ("to: budget", "to: budget, schedule: {steps: 2}"),
+        "recipe.yaml:11: steps.0.prune: found schedule; allowed: without it with 'to: budget'",
     ),
     "two bounds in the wrong order": (
         ("to: budget", "ratio: 0.5, bounds: {stem: [16, 8]}"),

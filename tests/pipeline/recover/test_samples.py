@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.recover import samples
-from pipeline.recover.samples import passes
+from pipeline.recover.samples import Samples
 from targets.errors import TaskError
 
 
@@ -20,6 +20,11 @@ class Task:
 def numbered(*sizes):
     rows = torch.arange(sum(sizes)).split(sizes)
     return [((row.float()[:, None],), {"label": row}) for row in rows]
+
+
+def passes(task, epochs, generator):
+    drawn = Samples(task, generator)
+    return (drawn.next() for _ in range(epochs))
 
 
 def order(one_pass):

@@ -103,3 +103,12 @@ def test_bfloat16_is_for_large_models_on_a_cpu_that_has_it(monkeypatch, found, e
     with means(module).precision():
         expected_type = torch.bfloat16 if expected else torch.float32
         assert module(torch.zeros(2, 8)).dtype == expected_type
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("fp32", False), ("bf16", True)])
+def test_a_precision_that_is_asked_for_is_used(monkeypatch, asked, expected):
+    monkeypatch.setattr(hardware, "BF16_PARAMETERS", 72)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": not expected})
+    module = trace(nn.Linear(8, 8), (torch.zeros(1, 8),)).module
+    chosen = means(module, asked)
+    assert (chosen.bfloat16, chosen.named) == (expected, asked)

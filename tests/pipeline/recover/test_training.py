@@ -194,3 +194,21 @@ def test_progress_tells_the_time_left(task, teacher, settings):
     assert len(said) == 2 * 16
     assert said[-1][0].startswith("epoch 2/2, loss ")
     assert said[-1][0].endswith("s left")
+
+
+def test_what_was_spent_is_told(task, teacher, settings):
+    told = recover(damaged(teacher), teacher, task, settings, silent).training
+    assert (told.asked, told.epochs, told.batches, told.seconds) == ("2 epochs", 2, 32, None)
+    assert told.precision == "fp32"
+    assert told.distilled == "outputs, temperature 4, weight 0.9"
+    assert (told.rates[0].batch, told.rates[-1].batch) == (1, 32)
+    assert max(one.learning_rate for one in told.rates) <= settings.learning_rate
+
+
+def test_bfloat16_trains_too(task, teacher, settings):
+    student = damaged(teacher)
+    asked = settings.model_copy(update={"precision": "bf16"})
+    done = recover(student, teacher, task, asked, silent)
+    assert done.training.precision == "bf16"
+    assert done.history[-1].metric > done.history[0].metric
+    assert all(one.dtype == torch.float32 for one in done.graph.module.parameters())

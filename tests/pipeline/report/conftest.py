@@ -83,6 +83,17 @@ def verdict(dense: Measurement, final: Measurement) -> dict:
     return {"status": worst, "lines": judged}
 
 
+TRAINING = {
+    "asked": "2 minutes",
+    "epochs": 4,
+    "batches": 124,
+    "seconds": 119.6,
+    "precision": "fp32",
+    "distilled": "outputs, temperature 4, weight 0.9",
+    "rates": [{"batch": 31 * n + 1, "learning_rate": 2e-3 - 5e-4 * n} for n in range(4)],
+}
+
+
 def pair(runtime: str, dense_ms: float, final_ms: float) -> tuple[dict, dict, dict]:
     dense = measured(runtime, dense_ms, 2.1, 1)
     final = measured(runtime, final_ms, 2.12, 50)
@@ -104,12 +115,77 @@ def pair(runtime: str, dense_ms: float, final_ms: float) -> tuple[dict, dict, di
             {"epoch": index + 1, "loss": 2.1 / (index + 1), "metric": score, "best": index == 2}
             for index, score in enumerate((0.941, 0.972, 0.9812, 0.9808))
         ],
+        "training": TRAINING,
     }
     samples = {
         f"samples/{name}-{runtime}.json": one
         for name, one in (("dense", dense), ("pruned-int8", final))
     }
     return before, after, samples
+
+
+def charged(runtime: str, limit: str, budget: float, **values: object) -> dict:
+    names = ("charged", "predicted", "observed", "bound", "residual", "corrected")
+    return {"runtime": runtime, "limit": limit, "budget": budget, **dict.fromkeys(names), **values}
+
+
+def tries(runtime: str) -> list[dict]:
+    shared = {"runtimes": [runtime], "meets": False}
+    p95 = (runtime, "latency_ms.p95", 0.17)
+    return [
+        {**shared, "plan": "", "macs": 1.0, "divergence": 0.0, "limits": [
+            charged(*p95, predicted=0.24, observed=0.26, bound=0.27, residual=0.083,
+                    corrected=0.149)]},
+        {**shared, "plan": "3f2a", "macs": 0.41, "divergence": 0.31, "limits": [
+            charged(*p95, charged=0.149, predicted=0.148, observed=0.171, bound=0.174,
+                    residual=0.155, corrected=0.139),
+            charged(runtime, "size_kb", 70.0, charged=70.0, predicted=61.2, observed=61.704,
+                    bound=61.704, residual=0.008, corrected=69.5)]},
+        {**shared, "plan": "9bc1", "macs": 0.38, "divergence": 0.36, "meets": True, "chosen": True,
+         "blocks": ["body.2"], "limits": [
+            charged(*p95, charged=0.139, predicted=0.138, observed=0.160, bound=0.164,
+                    residual=0.159, corrected=0.14)]},
+    ]  # fmt: skip
+
+
+def front(runtime: str) -> list[dict]:
+    ms = RUNTIMES[runtime][1]
+    return [
+        {
+            "runtime": runtime,
+            "limit": "latency_ms.p95",
+            "stated": f"{100 - 20 * place}% of dense",
+            "budget": ms * (2 - 0.4 * place),
+            "observed": ms * (1.9 - 0.38 * place),
+            "name": f"at-{place}",
+            "latency_ms": ms * (1.8 - 0.36 * place + 0.5 * (place == 3)),
+            "size_bytes": 80_000 - 9_000 * place,
+            "metric": 0.985 - 0.004 * place**2,
+            "status": "FAIL" if place == 4 else "PASS",
+            "dominated": place == 3,
+            "selected": place == 2,
+        }
+        for place in range(5)
+    ]
+
+
+def gate(runtime: str) -> dict:
+    def against(parent: str, middle: float, spread: float) -> dict:
+        ratio = {"estimate": middle, "low": middle - spread, "high": middle + spread}
+        verdict = "faster" if middle + spread < 1 else "not told apart"
+        return {"against": parent, "ratio": {"p50": ratio, "p95": ratio}, "verdict": verdict}
+
+    improves = runtime != "openvino"
+    return {
+        "runtime": runtime,
+        "candidate": "pruned-int8",
+        "delivered": "pruned-int8",
+        "improves": improves,
+        "told": "pruned-int8: found so",
+        "comparisons": [
+            against("dense", 0.36, 0.02), against("float32", 0.62 if improves else 0.98, 0.04)
+        ],
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -130,17 +206,9 @@ def document() -> dict:
         "settings": {"version": 1, "task": "task.py", "runtimes": list(RUNTIMES)},
         "tools": {"torch": "2.13.0", "onnxruntime": "1.31.0"},
         "metric": {"name": "accuracy"},
-        "search": [
-            {"ratio": 0.0, "excess": 1.42, "limit": "openvino latency_ms.p95", "meets": False},
-            {"ratio": 0.375, "excess": 1.06, "limit": "tflite latency_ms.p95", "meets": False},
-            {
-                "ratio": 0.5,
-                "excess": 0.91,
-                "limit": "openvino latency_ms.p95",
-                "meets": True,
-                "chosen": True,
-            },
-        ],
+        "search": [one for name in RUNTIMES for one in tries(name)],
+        "front": [one for name in RUNTIMES for one in front(name)],
+        "gate": [gate(name) for name in RUNTIMES],
         "package": {
             "tflite": {"path": "packages/digits-tflite.tar.gz", "sha256": SHA, "size_bytes": 81234}
         },

@@ -1,0 +1,152 @@
+"""How large an artifact is and how much memory it takes, fitted to what was measured.
+
+Size is nearly exact: a runtime's file holds the stored tensors and a fixed part per operator.
+Memory is a model of what was measured: weights, and the activations that are alive together at
+the worst moment (liveness), each with a factor that is fitted, beside a constant.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.optimize import nnls
+
+from pipeline.cost.charging import terms
+from pipeline.cost.features import Floats, extents_at
+from pipeline.cost.sites import Kind, Site, Widths
+from pipeline.cost.table import CostTable, Probe
+from pipeline.prune.limits import Charge, Legal, Term
+from targets.measurement import median, unavailable
+
+_ELEMENT = {"fp32": 4.0, "int8": 1.0}
+_RIDGE = 1e-4
+LEAST_MODELS = 3  # as many unknowns has the fit of memory
+
+
+class Size:
+    """The bytes of an artifact's files."""
+
+    def __init__(self, table: CostTable) -> None:
+        """Fits to every whole artifact of the table."""
+        self._model = table.model
+        self._by_name = {site.name: site for site in table.model.sites}
+        self._element = _ELEMENT[table.key.precision]
+        self._operators = sorted({kind.operator for kind in table.model.kinds.values()})
+        self._columns = 2 + len(self._operators)
+        probes = [one for one in table.probes if one.size_bytes and one.role != "window"]
+        rows = np.array([self._row(one.sites) for one in probes])
+        found = _non_negative(rows, np.array([float(one.size_bytes or 0) for one in probes]))
+        self._weights, self.constant = found[:-1], float(found[-1])
+
+    def of(self, present: Mapping[str, Widths]) -> float:
+        """The size of a model of these sites."""
+        return self.constant + float(self._row(present) @ self._weights)
+
+    def site(self, site: Site, widths: Floats) -> Floats:
+        """What a site adds, `[n, axes]` to `[n]`."""
+        return self._features(site, widths) @ self._weights
+
+    def _row(self, present: Mapping[str, Widths]) -> Floats:
+        row = np.zeros(self._columns)
+        for name, widths in present.items():
+            at = np.array([widths], np.float64).reshape(1, -1)
+            row += self._features(self._by_name[name], at)[0]
+        return row
+
+    def _features(self, site: Site, widths: Floats) -> Floats:
+        """Bytes of matrices; elements of vectors, with those that fused norms and scales leave per
+        channel; and one call of the operator."""
+        kind = self._model.kinds[site.kind]
+        found = np.zeros((len(widths), self._columns))
+        found[:, 0] = extents_at(kind.matrices, widths) * self._element
+        found[:, 1] = _channels(kind, widths)
+        found[:, 2 + self._operators.index(kind.operator)] = 1.0
+        return found
+
+
+def _channels(kind: Kind, widths: Floats) -> Floats:
+    """The channels that a layer writes: each has a bias, and a scale in int8."""
+    axes = sorted({axis for one in kind.written for axis in one.axes})
+    if not kind.matrices:
+        return np.zeros(len(widths))
+    return np.asarray(widths[:, axes].sum(axis=1))
+
+
+class Memory:
+    """The peak memory of a process above its runtime's import, in MB (1e6 bytes).
+
+    `reason` says why there is none.
+    """
+
+    def __init__(self, table: CostTable) -> None:
+        """Fits to the whole artifacts whose memory was measured."""
+        self._model = table.model
+        self._by_name = {site.name: site for site in table.model.sites}
+        self._element = _ELEMENT[table.key.precision]
+        probes = [one for one in table.probes if one.peak_memory_mb and one.role != "window"]
+        self.reason = _unknown(probes, table)
+        if self.reason is None:
+            rows = np.array([self._row(one.sites) for one in probes])
+            peaks = np.array([median(one.peak_memory_mb) for one in probes])
+            weights, activations, self.constant = _non_negative(rows, peaks).tolist()
+            self._weights, self._activations = weights, activations
+
+    def of(self, present: Mapping[str, Widths]) -> float | str:
+        """The peak of a model of these sites, or why it is not known."""
+        if self.reason is not None:
+            return unavailable(self.reason)
+        weights, activations = self._row(present)
+        told = self.constant + self._weights * weights + self._activations * activations
+        return float(told)
+
+    def charges(self, most: float, legal: Legal) -> tuple[Charge, ...]:
+        """One charge for every moment that can be the peak: each must stay below the limit."""
+        stored = terms(self._model.sites, legal, self._stored)
+        moments = dict.fromkeys(self._model.moments)
+        sets = [set(one) for one in moments]
+        largest = [one for one in sets if not any(one < other for other in sets)]
+        return tuple(
+            Charge("peak_memory_mb", most, self.constant, (*stored, *self._alive(one, legal)))
+            for one in largest
+        ) or (Charge("peak_memory_mb", most, self.constant, stored),)
+
+    def _alive(self, names: set[str], legal: Legal) -> tuple[Term, ...]:
+        sites = [site for site in self._model.sites if site.name in names]
+        return terms(sites, legal, self._written)
+
+    def _stored(self, site: Site, widths: Floats) -> Floats:
+        kind = self._model.kinds[site.kind]
+        elements = extents_at(kind.matrices, widths)
+        return np.asarray(self._weights * elements * self._element / 1e6)
+
+    def _written(self, site: Site, widths: Floats) -> Floats:
+        kind = self._model.kinds[site.kind]
+        written = extents_at(kind.written, widths)
+        return np.asarray(self._activations * written * self._element / 1e6)
+
+    def _row(self, present: Mapping[str, Widths]) -> tuple[float, float]:
+        """The megabytes of the weights, and of the activations at their peak."""
+        stored, written = 0.0, dict[str, float]()
+        for name, widths in present.items():
+            kind = self._model.kinds[self._by_name[name].kind]
+            at = np.array([widths], np.float64).reshape(1, -1)
+            stored += float(extents_at(kind.matrices, at)[0])
+            written[name] = float(extents_at(kind.written, at)[0])
+        alive = [sum(written.get(name, 0.0) for name in one) for one in self._model.moments]
+        return stored * self._element / 1e6, max(alive, default=0.0) * self._element / 1e6
+
+
+def _unknown(probes: Sequence[Probe], table: CostTable) -> str | None:
+    if len(probes) >= LEAST_MODELS:
+        return None
+    reasons = [one.memory_reason for one in table.probes if one.memory_reason]
+    return reasons[0] if reasons else f"measured of {len(probes)} models; {LEAST_MODELS} are needed"
+
+
+def _non_negative(rows: Floats, values: Floats) -> Floats:
+    """Coefficients of the columns and a constant, none of them negative, by relative error."""
+    weighted = np.column_stack([rows, np.ones(len(rows))]) / values[:, None]
+    scale = np.maximum(weighted.max(axis=0), np.finfo(float).tiny)
+    ridge = _RIDGE * np.eye(weighted.shape[1])
+    wanted = np.concatenate([np.ones(len(rows)), np.zeros(weighted.shape[1])])
+    found, _ = nnls(np.concatenate([weighted / scale, ridge]), wanted)
+    return np.asarray(found / scale)

@@ -1,0 +1,41 @@
+"""A graph as a runtime's file: the one way to it, for what is delivered and what is only probed."""
+
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from pipeline.graph import Graph
+from pipeline.quantize import Quantized
+from targets.device import Activations
+
+
+def export_graph(
+    graph: Graph,
+    quantized: Quantized | None,
+    inputs: tuple[torch.Tensor, ...],
+    path: Path,
+    *,
+    runtime: str,
+    activations: Activations,
+) -> Path:
+    """Writes a graph for a runtime: quantized where it was, else in float32; returns path.
+
+    Args:
+        graph: the float graph.
+        quantized: what it was quantized to; None for float32.
+        inputs: a batch of 1.
+        path: of the file, with the suffix of the runtime's format.
+        runtime: its name.
+        activations: the 8-bit type that the runtime wants a quantized model's activations in.
+
+    Raises ConversionError for what the runtime's converter refuses.
+    """
+    exporter = import_module(f"targets.{runtime}.export")
+    written: Path
+    if quantized is None:
+        written = exporter.export(graph.module, inputs, path, precision="fp32")
+        return written
+    module = quantized.folded if exporter.FOLDED else quantized.unfolded
+    written = exporter.export(module, inputs, path, precision="int8", activations=activations)
+    return written

@@ -1,0 +1,143 @@
+"""Other ways to half the latency: uniform width, a plan by MACs of our own, and Torch-Pruning.
+
+Each has one knob, the share that goes, and is taken at the least share whose artifact measures
+within the latency. Torch-Pruning is a peer, not a dependency: `pip install torch-pruning==1.6.1`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from budget_desk import Bench, losses_of
+from torch import nn
+
+from pipeline import evidence, pruning
+from pipeline.exporting import export_graph
+from pipeline.graph import Graph, trace
+from pipeline.graph.groups import survey
+from pipeline.prune import apply, plan
+from pipeline.prune.repair import repair
+from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT, Artifact
+from targets.errors import UsageError
+
+Way = Callable[[Bench, float], Graph]
+SHARES = tuple(twentieth / 20 for twentieth in range(3, 18))
+"""The knob's values: what share of the channels, or of the MACs, goes."""
+MULTIPLE = 8
+MACS = "plan by MACs"
+UNIFORM = "uniform width"
+PEER = "Torch-Pruning"
+
+
+def uniform(bench: Bench, gone: float) -> Graph:
+    """The same share of every group by magnitude, and batch norms measured anew."""
+    dense = bench.desk.dense
+    return _normalised(bench, apply(dense, plan(dense, ratio=gone, multiple=MULTIPLE)))
+
+
+def by_macs(bench: Bench, gone: float) -> Graph:
+    """Our own importance, sensitivities and repair; it is MACs that are planned."""
+    dense, data = bench.desk.dense, pruning.data_of(bench.desk)
+    table = losses_of(bench).sensitivity
+    chosen = plan(
+        dense, macs=1 - gone, importance="obs", strategy="sensitivity", multiple=MULTIPLE,
+        sensitivity=table, data=data,
+    )  # fmt: skip
+    pruned = apply(dense, chosen)
+    return pruning.mend(bench.desk, dense, chosen, pruned, "least-squares").graph
+
+
+def torch_pruning(importance: str, round_to: int) -> Way:
+    """Torch-Pruning with its defaults, its widths rounded as given; batch norms measured anew."""
+
+    def way(bench: Bench, gone: float) -> Graph:
+        import torch_pruning as tp  # absent where nobody installed it
+
+        net = bench.desk.task.build()
+        example = bench.desk.task.example_inputs()[0]
+        judge = {
+            "Taylor": tp.importance.GroupTaylorImportance,
+            "magnitude": tp.importance.GroupMagnitudeImportance,
+        }[importance]()
+        head = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
+        pruner = tp.pruner.BasePruner(
+            net, example, importance=judge, pruning_ratio=gone, round_to=round_to,
+            ignored_layers=[head],
+        )  # fmt: skip
+        if importance == "Taylor":
+            _backward(bench, net)
+        pruner.step()
+        return _normalised(bench, trace(net.eval(), bench.desk.dense.inputs))
+
+    return way
+
+
+def _backward(bench: Bench, net: nn.Module) -> None:
+    """Gradients of the loss on the calibration images, as Taylor importance asks for them."""
+    loss = bench.desk.task.loss
+    assert loss is not None, "the recipe's task has a loss"
+    for inputs, target in bench.desk.task.batches("calibration"):
+        loss(net(*inputs), target).backward()
+
+
+def _normalised(bench: Bench, pruned: Graph) -> Graph:
+    dense = bench.desk.dense
+    batches = [inputs for inputs, _ in bench.desk.task.batches("calibration")]
+    return repair(dense, pruned, plan(dense, ratio=0.0), batches, method="batchnorm")
+
+
+WAYS: Mapping[str, Way] = {
+    UNIFORM: uniform,
+    MACS: by_macs,
+    **{
+        f"{PEER} {importance}, round_to {round_to}": torch_pruning(importance, round_to)
+        for importance in ("magnitude", "Taylor")
+        for round_to in (8, 16)
+    },
+}
+
+
+def exported(bench: Bench, graph: Graph, folder: Path) -> Artifact:
+    """The graph's artifact in float32."""
+    suffix = SUFFIX_OF_FORMAT[FORMAT_OF_RUNTIME[bench.runtime]]
+    path = folder / bench.runtime / f"model{suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    activations = bench.desk.device.activations_for(bench.runtime)
+    inputs = bench.desk.task.example_inputs()
+    export_graph(graph, None, inputs, path, runtime=bench.runtime, activations=activations)
+    return evidence.describe(bench.desk, bench.runtime, path).artifact
+
+
+def measured(bench: Bench, way: str, gone: float, out: Path) -> dict[str, float] | None:
+    """p50 and p95 as shares of dense, where a way can do so much; None where it can't."""
+    try:
+        graph = WAYS[way](bench, gone)
+    except UsageError:  # no plan reaches it
+        return None
+    folder = out / "peers" / way.replace(" ", "-").replace(",", "") / f"{gone:g}"
+    found = bench.ratio(exported(bench, graph, folder), bench.dense_artifact)
+    return {**found, "macs": macs(graph) / macs(bench.desk.dense)}
+
+
+def least_within(
+    share: float, found: Callable[[float], Mapping[str, float] | None], knob: Sequence[float]
+) -> tuple[float, Mapping[str, float]] | None:
+    """The least value of the knob whose p50 is within the share of dense, by bisection."""
+    best, low, high = None, 0, len(knob) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        seen = found(knob[middle])
+        if seen is None:
+            high = middle - 1  # more can't be done either
+        elif seen["p50"] <= share:
+            best, high = (knob[middle], seen), middle - 1
+        else:
+            low = middle + 1
+    return best
+
+
+def macs(graph: Graph) -> int:
+    """Multiply-accumulates per image."""
+    with torch.no_grad():
+        census = survey(graph).census
+    return census.count_macs(census.everything())

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from pipeline.cost.costs import Costs
+from pipeline.cost.table import CostTable, Probe, Timing
+from pipeline.prune.limits import check_charges
+from targets.errors import ArtifactError, UsageError
+
+LIMITS = {"latency_ms.p50": 0.2, "latency_ms.p95": 0.3, "size_kb": 50.0, "peak_memory_mb": 4.0}
+
+
+@pytest.fixture
+def table(built: CostTable) -> CostTable:
+    return built
+
+
+def drawn(table: CostTable, seed: int) -> tuple[dict[str, int], tuple[str, ...]]:
+    generator = np.random.default_rng(seed)
+    widths = {name: int(generator.choice(own)) for name, own in table.legal.items()}
+    return widths, ("second",) if seed % 2 else ()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_charges_add_up_to_predictions(table, seed: int) -> None:
+    costs = Costs(table)
+    widths, blocks = drawn(table, seed)
+    predicted = costs.predict(table.model.present(widths, blocks))
+    legal, charges = costs.legal(), costs.charges(LIMITS)
+    check_charges(legal, charges, table.model.blocks)
+    found = {}
+    for one in charges:
+        found[one.limit] = max(found.get(one.limit, 0.0), one.of(legal, widths, blocks))
+    assert found["latency_ms.p50"] == pytest.approx(predicted.latency_ms["p50"])
+    assert found["latency_ms.p95"] == pytest.approx(predicted.latency_ms["p95"])
+    assert found["size_kb"] == pytest.approx(predicted.size_kb)
+    assert found["peak_memory_mb"] == pytest.approx(predicted.peak_memory_mb)
+
+
+def test_sizes_and_memory_are_those_of_the_device(table) -> None:
+    costs = Costs(table)
+    for probe in table.measured():
+        if probe.role != "window":
+            predicted = costs.predict(probe.sites)
+            assert predicted.size_kb * 1000 == pytest.approx(probe.size_bytes, rel=0.01)
+    assert costs.predict(table.dense.sites).peak_memory_mb == pytest.approx(
+        table.dense.peak_memory_mb[0], rel=0.01
+    )
+
+
+def test_what_is_not_metered_is_unavailable_and_can_not_be_planned(table) -> None:
+    costs = Costs(table)
+    assert costs.predict(table.dense.sites).energy_mj.startswith("unavailable: no energy meter")
+    with pytest.raises(UsageError, match=r"energy_mj.*no energy meter"):
+        costs.charges({"energy_mj": 1.0})
+
+
+def test_a_measured_model_corrects_its_neighbourhood(table, truth) -> None:
+    """As a run learns from its first measurement: here a model costs a third more than told."""
+    widths, _ = drawn(table, 3)
+    present = table.model.present(widths)
+    before = Costs(table).predict(present).latency_ms["p50"]
+    reference = round(table.reference_ms * 1e6)
+    timing = Timing(
+        p50_ns=round(before * 1e6 * 1.33), reference_ns=reference, ratios={}, samples=100
+    )
+    probe = Probe(name="weighed", role="learned", sites=present, timings=(timing,) * 3)
+    after = Costs(table.learned(probe))
+    assert after.predict(present).latency_ms["p50"] > before * 1.15
+    assert len(after.own_error().rows) == len(Costs(table).own_error().rows)
+
+
+def test_a_table_survives_the_disk(table, tmp_path) -> None:
+    path = tmp_path / "table.json"
+    table.save(path)
+    again = CostTable.load(path)
+    assert again == table
+    assert Costs(again).predict(table.dense.sites) == Costs(table).predict(table.dense.sites)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("", "no table of costs"), ('{"version": 2}', "version"), ("[1]", "no table of costs")],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path, content: str, told: str) -> None:
+    path = tmp_path / "table.json"
+    path.write_text(content)
+    with pytest.raises(ArtifactError, match=told):
+        CostTable.load(path)
+    with pytest.raises(ArtifactError, match="can't be read"):
+        CostTable.load(tmp_path / "none.json")
