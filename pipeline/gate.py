@@ -28,6 +28,9 @@ DENSE, OWN = "dense", "float32"
 FINAL = "final"
 UNCHANGED = "unchanged"
 """The name of the dense model where it is what leaves."""
+LEAST_S, LONGEST_WARMUP_S = 0.5, 1.0
+"""Each process of a session is shorter than one of a trial: a ratio rests on many processes side by
+side, and no limit is judged by it."""
 PARENTS = {DENSE: "the dense model", OWN: "its own float32 version"}
 
 
@@ -170,7 +173,12 @@ def _is_better(parent: Judged, final: Judged, runtime: str) -> bool:
 
 def _session(desk: Desk, runtime: str, artifacts: Mapping[str, Artifact]) -> Session:
     """All artifacts in turns, kept as a step: who goes on with a run measures nothing twice."""
-    rule = replace(comparison.rule_of(desk.rule), memory_processes=0)
+    rule = replace(
+        comparison.rule_of(desk.rule),
+        min_seconds=min(desk.rule.min_seconds, LEAST_S),
+        warmup_max_s=min(desk.rule.warmup_max_s, LONGEST_WARMUP_S),
+        memory_processes=0,
+    )
 
     def work(folder: Path) -> None:
         seats = {name: Seat(desk.targets[runtime], one) for name, one in artifacts.items()}

@@ -16,7 +16,7 @@ from pipeline.results import Made
 from pipeline.workspace import atomic_write
 from targets.errors import ConversionError, MeasurementInvalid
 
-MINUTES = 1.0
+MINUTES = 0.5
 """Of probing for each runtime. `edgesmith cost` takes more, and a run then uses what it left."""
 
 _TABLE, _REASON = "table.json", "reason.json"
