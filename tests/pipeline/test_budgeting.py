@@ -115,7 +115,7 @@ def plan_of(widths: Mapping[str, int]) -> PrunePlan:
     )
     return PrunePlan(
         settings=Settings(ratio=0.0), groups=groups, pinned=(),
-        macs_dense=1, macs_kept=1, parameters_dense=1, parameters_kept=1,
+        macs_dense=1, macs_kept=1, parameters_dense=1, parameters_kept=1, macs_pinned=0,
     )  # fmt: skip
 
 

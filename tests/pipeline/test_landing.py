@@ -37,7 +37,7 @@ def planned(widths: Mapping[str, int], **facts) -> Planned:
     )
     plan = PrunePlan(
         settings=Settings(ratio=0.0), groups=groups, pinned=(),
-        macs_dense=1, macs_kept=1, parameters_dense=1, parameters_kept=1,
+        macs_dense=1, macs_kept=1, parameters_dense=1, parameters_kept=1, macs_pinned=0,
     )  # fmt: skip
     return Planned(plan, **facts)
 

@@ -20,7 +20,8 @@ def planned(kept: int, predicted: float) -> Planned:
     plan = PrunePlan(
         settings=Settings(ratio=0.0),
         groups=(GroupPlan(name="a", size=8, removed=tuple(range(kept, 8)), parameters=()),),
-        pinned=(), macs_dense=80, macs_kept=10 * kept, parameters_dense=1, parameters_kept=1,
+        pinned=(), macs_dense=80, macs_kept=10 * kept,
+        parameters_dense=1, parameters_kept=1, macs_pinned=0,
         blocks=(BlockPlan(name="body.0", removed=kept < 4, macs=1, parameters=1),),
     )  # fmt: skip
     return Planned(plan, 0.1 * (8 - kept), {P50: predicted})
