@@ -29,13 +29,29 @@ def collect(asked: Asked, store: Store) -> None:
     """What is not known yet, seed after seed, so that a first answer comes early."""
     for seed in SEEDS[:1] if asked.quick else SEEDS:
         for runtime in asked.runtimes:
-            keys = [_key(asked, runtime, way, seed) for way in _ways(asked)]
+            keys = [_key(asked, runtime, way, seed) for way in _ways(asked, store, runtime, seed)]
             if not all(store.known(*key) for key in keys):
                 _collect(asked, store, runtime, seed)
 
 
-def _ways(asked: Asked) -> list[str]:
-    return [OURS, peers.UNIFORM] if asked.quick else [OURS, *peers.WAYS]
+def _ways(asked: Asked, store: Store, runtime: str, seed: int) -> list[str]:
+    """Every way with the first seed; with the others Torch-Pruning is its best of the first."""
+    if asked.quick:
+        return [OURS, peers.UNIFORM]
+    if seed == SEEDS[0]:
+        return [OURS, *peers.WAYS]
+    return [OURS, peers.UNIFORM, peers.MACS, *_best_peer(asked, store, runtime)]
+
+
+def _best_peer(asked: Asked, store: Store, runtime: str) -> list[str]:
+    known = store.facts()
+    variants = [way for way in peers.WAYS if way.startswith(peers.PEER)]
+    scores = {
+        way: fact["accuracy"]
+        for way in variants
+        if (fact := known.get(_key(asked, runtime, way, SEEDS[0]))) and fact["accuracy"] is not None
+    }
+    return [max(scores, key=scores.__getitem__)] if scores else []
 
 
 def _key(asked: Asked, runtime: str, way: str, seed: int) -> Key:
@@ -47,14 +63,13 @@ def _collect(asked: Asked, store: Store, runtime: str, seed: int) -> None:
     epoch = "" if asked.quick else EPOCH.replace("epochs: 1", f"epochs: 1, seed: {seed}")
     with recipe_desk(asked, runtime, "fp32", budget=budget, recover=epoch, seed=seed) as desk:
         bench = bench_of(desk, runtime)
-        for way in _ways(asked):
+        for way in _ways(asked, store, runtime, seed):
             key = _key(asked, runtime, way, seed)
             try:
                 if way == OURS:
                     store.find(key, partial(_ours, bench, asked))
                 else:
-                    knob = store.find(("knob", runtime, way), partial(_knob, bench, asked, way))
-                    store.find(key, partial(_theirs, bench, asked, way, knob))
+                    store.find(key, partial(_theirs, bench, asked, store, way, seed))
             except ModuleNotFoundError as absent:
                 say(f"{way}: left out, since {absent.name} is not installed")
 
@@ -88,20 +103,28 @@ def _knob(bench: Bench, asked: Asked, way: str) -> Fact:
     return {"gone": gone, **{name: round(value, 4) for name, value in seen.items()}}
 
 
-def _theirs(bench: Bench, asked: Asked, way: str, knob: Fact) -> Fact:
-    if knob["gone"] is None:
+def _theirs(bench: Bench, asked: Asked, store: Store, way: str, seed: int) -> Fact:
+    """Widths alone tell what is trained: where two runtimes take the same, it is trained once."""
+    knob = store.find(("knob", bench.runtime, way), partial(_knob, bench, asked, way))
+    if (gone := knob["gone"]) is None:
         return {"accuracy": None}
-    graph = peers.WAYS[way](bench, knob["gone"])
+    key: Key = ("widths untrained" if asked.quick else "widths trained", way, gone, seed)
+    return {**knob, **store.find(key, partial(_trained, bench, asked, way, gone))}
+
+
+def _trained(bench: Bench, asked: Asked, way: str, gone: float) -> Fact:
+    graph = peers.WAYS[way](bench, gone)
     if (settings := bench.desk.recover) is not None:
         desk = bench.desk
         graph = recover(graph, desk.dense, desk.task, settings, desk.console.progress).graph
-    return {"accuracy": round(accuracy(graph, asked.data), 2), "p50": knob["p50"]}
+    return {"accuracy": round(accuracy(graph, asked.data), 2)}
 
 
 def rows(asked: Asked, store: Store) -> Iterator[Row]:
     """Ours against each: the mean over seeds, once all of them are known."""
     for runtime in asked.runtimes:
-        means = {way: _mean(asked, store, runtime, way) for way in _ways(asked)}
+        ways = _ways(asked, store, runtime, SEEDS[-1])
+        means = {way: _mean(asked, store, runtime, way) for way in ways}
         for way, mean in means.items():
             if mean is not None:
                 yield told(f"{runtime}: {way}, accuracy at {SHARE} of dense p50", round(mean, 2))
