@@ -11,6 +11,9 @@ from targets.errors import ArtifactError
 
 PROVENANCES = ("measured-on-device", "measured-host", "emulated", "modelled")
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+ROLES = ("computes", "converts", "transposes", "moves", "partition")
+"""What an operator does: arithmetic; a change of type; a change of layout; any other change of
+place or shape; or standing for all the operators that a delegate runs as one."""
 LARGEST_DRIFT = 0.05
 LARGEST_REFERENCE_CHANGE = 0.10
 _SINGLE_TIMES = ("load_ns", "first_inference_ns", "reference_ns_before", "reference_ns_after")
@@ -69,11 +72,23 @@ class TimingRule:
 
 @dataclass(frozen=True)
 class ExecutedOp:
-    """One operator as the runtime really executes it; dtype in numpy's terms ("int8")."""
+    """One operator as the runtime really executes it.
+
+    Attributes:
+        name: what the runtime calls it.
+        type: its kind, in the runtime's own word.
+        dtype: of the data that it computes on, in numpy's terms ("int8").
+        role: one of ROLES.
+        macs: its multiply-accumulates; None where nobody can tell.
+        partition: the number of the delegate's partition that runs it; None where none does.
+    """
 
     name: str
     type: str
     dtype: str
+    role: str = "computes"
+    macs: Optional[int] = 0
+    partition: Optional[int] = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from targets.artifact import (
 from targets.calling import Call, ask
 from targets.device import DeviceProfile
 from targets.errors import ArtifactError, DeviceUnreachable, EnvironmentFault, UsageError
+from targets.execution import Execution, execution
 from targets.link.contract import Link
 from targets.link.local import Local
 from targets.measurement import (
@@ -46,6 +47,11 @@ class Description:
     executed: tuple[ExecutedOp, ...]
     runtime_version: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def execution(self) -> Execution:
+        """What the executed operators come to."""
+        return execution(self.executed, self.artifact.runtime)
 
 
 @dataclass(frozen=True)

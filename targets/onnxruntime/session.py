@@ -6,7 +6,7 @@ Travels to devices: numpy and the runtime only, Python 3.9 syntax.
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import numpy as np
 import onnxruntime as ort
@@ -14,11 +14,11 @@ import onnxruntime as ort
 from targets.artifact import TensorSpec, decode_all, encode_all
 from targets.errors import ArtifactError, ConversionError
 from targets.measurement import ExecutedOp
+from targets.onnxruntime.executed import dtype, executed
 
 PRECISION = "as in the file"
 UNSUPPORTED = ("NOT_IMPLEMENTED", "is not a registered function/op", "No Op registered for")
 
-_NUMPY_NAMES = {"float": "float32", "double": "float64"}
 _WARNINGS = 3  # ONNX Runtime's severity above which its logger keeps quiet
 
 
@@ -63,11 +63,13 @@ class Session:
         with tempfile.TemporaryDirectory() as folder:
             options = self._options()
             options.enable_profiling = True
+            # so that weights are among the inputs that the profile tells of
+            options.add_session_config_entry("session.disable_prepacking", "1")
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = self._opened(options)
             session.run(None, zeros)
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-        return [_executed(event) for event in events if _is_operator(event)]
+        return executed(events)
 
     def _options(self) -> ort.SessionOptions:
         options = ort.SessionOptions()
@@ -104,22 +106,4 @@ def _spec(described: ort.NodeArg) -> TensorSpec:
     if not kind.startswith("tensor("):
         raise ConversionError(f"'{described.name}' is a {kind}; only tensors are supported")
     shape = tuple(size if isinstance(size, int) else -1 for size in described.shape)
-    return TensorSpec(described.name, shape, _dtype(kind[len("tensor(") : -1]))
-
-
-def _dtype(name: str) -> str:
-    return _NUMPY_NAMES.get(name, name)
-
-
-def _is_operator(event: Dict[str, Any]) -> bool:
-    name: str = event["name"]
-    return event.get("cat") == "Node" and name.endswith("_kernel_time")
-
-
-def _executed(event: Dict[str, Any]) -> ExecutedOp:
-    details = event["args"]
-    # QLinearConcat's first input is a scale; what such an operator gives is what it computes in.
-    seen = "output_type_shape" if details["op_name"].startswith("QLinear") else "input_type_shape"
-    tensors = details.get(seen) or details.get("output_type_shape") or [{"none": []}]
-    name = event["name"][: -len("_kernel_time")]
-    return ExecutedOp(name, details["op_name"], _dtype(next(iter(tensors[0]))))
+    return TensorSpec(described.name, shape, dtype(kind[len("tensor(") : -1]))

@@ -10,6 +10,7 @@ import numpy as np
 from targets.artifact import TensorSpec, decode_all, encode_all
 from targets.errors import ArtifactError
 from targets.measurement import ExecutedOp
+from targets.openvino.executed import executed
 from targets.openvino.telemetry import declined
 
 with declined():
@@ -22,9 +23,6 @@ UNSUPPORTED = (
     "is not supported",
     "not implemented",
 )
-
-_NUMPY_NAMES = {"f": "float", "i": "int", "u": "uint", "bf": "bfloat"}
-_NOT_EXECUTED = ("Const", "Input", "Output")
 
 
 class Session:
@@ -72,15 +70,7 @@ class Session:
 
     def executed(self) -> List[ExecutedOp]:
         """The compiled graph's operators and the precision that each runs in."""
-        nodes = self._compiled.get_runtime_model().get_ordered_ops()
-        told = [(node.get_friendly_name(), node.get_rt_info()) for node in nodes]
-        found = [
-            ExecutedOp(
-                name, str(info["layerType"].value), _dtype(str(info["runtimePrecision"].value))
-            )
-            for name, info in told
-        ]
-        return [each for each in found if each.type not in _NOT_EXECUTED]
+        return executed(self._compiled.get_runtime_model(), self._model)
 
     def _settings(self) -> Dict[str, Union[str, int]]:
         return {
@@ -116,8 +106,3 @@ def _spec(port: ov.Output) -> TensorSpec:
     shape = port.get_partial_shape()
     sizes = tuple(int(size.get_length()) if size.is_static else -1 for size in shape)
     return TensorSpec(_name(port), sizes, np.dtype(port.get_element_type().to_dtype()).name)
-
-
-def _dtype(precision: str) -> str:
-    letters = precision.rstrip("0123456789")
-    return _NUMPY_NAMES.get(letters, letters) + precision[len(letters) :]

@@ -11,6 +11,7 @@ import numpy as np
 from targets.artifact import Quantization, TensorSpec, decode_all, encode_all
 from targets.errors import ArtifactError
 from targets.measurement import ExecutedOp
+from targets.tflite.executed import executed
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -63,10 +64,9 @@ class Session:
 
         DELEGATE is one partition that XNNPACK runs in place of the operators that it covers.
         """
-        operators: List[Dict[str, Any]] = self._interpreter._get_ops_details()
-        return [
-            ExecutedOp(str(each["index"]), each["op_name"], _operand(each)) for each in operators
-        ]
+        return executed(
+            self._interpreter._get_ops_details(), self._interpreter.get_tensor_details()
+        )
 
     def _fix_batch(self, details: Dict[str, Any]) -> None:
         shape = [int(size) for size in details.get("shape_signature", details["shape"])]
@@ -96,8 +96,3 @@ def _spec(details: Dict[str, Any]) -> TensorSpec:
     quantization = Quantization(float(scale), int(zero_point)) if scale else None
     shape = tuple(int(size) for size in details["shape"])
     return TensorSpec(details["name"], shape, np.dtype(details["dtype"]).name, quantization)
-
-
-def _operand(operator: Dict[str, Any]) -> str:
-    types = operator["operand_types"] or operator["result_types"]
-    return str(np.dtype(types[0]).name) if len(types) else "none"

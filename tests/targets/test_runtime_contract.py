@@ -17,6 +17,8 @@ from targets.target import Target, find
 EIGHT_BIT = ("int8", "uint8")
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "Convolution", "QLinearConv", "Conv")
 SHAPE = (1, 3, 16, 16)
+MACS = 8 * 64 * 27 + 8 * 64 * 9 + 8 * 5
+"""Of the small net: two convolutions on 8 channels of 8 by 8, and a linear layer."""
 CONDITIONS = {
     *("cpu", "arch", "kernel", "python", "affinity", "governor", "temperature", "load_average"),
     *("runtime", "threads", "precision", "batch", "preemptions"),
@@ -57,6 +59,13 @@ class Contract:
         found = [op for op in executed if op.type in CONVOLUTIONS]
         assert len(found) == 2
         assert all(op.dtype in EIGHT_BIT for op in found)
+
+    def test_every_multiplication_is_counted(self, target: Target, models: Path) -> None:
+        plain = target.describe(self.file(models, "net")).execution
+        assert (plain.macs, plain.int8_macs_share) == (MACS, 0.0)
+        quantized = target.describe(self.file(models, "int8")).execution
+        assert (quantized.macs, quantized.int8_macs_share) == (MACS, 1.0)
+        assert not [op for op in quantized.float_leftovers if op.macs]
 
     def test_float_outputs_are_torchs(self, target: Target, models: Path) -> None:
         reference = np.load(models / "reference.npz", allow_pickle=False)
@@ -175,6 +184,12 @@ class Contract:
 
 class TestTFLite(Contract):
     runtime = "tflite"
+
+    def test_one_partition_runs_it_all(self, target: Target, models: Path) -> None:
+        for name in ("net", "int8"):
+            found = target.describe(self.file(models, name)).execution
+            assert found.partitions == 1
+            assert found.outside == ()
 
     def test_inputs_and_outputs_are_int8(self, target: Target, models: Path) -> None:
         artifact = target.describe(self.file(models, "int8")).artifact
