@@ -47,11 +47,16 @@ def recover_into(desk: Desk, parent: Path, settings: Recover, folder: Path, begu
     if done.resumed_after is not None:
         desk.console.remark(f"went on after epoch {done.resumed_after}, where it was cut off")
     student.with_graph(done.graph, _line(done, settings)).save(folder)
+    atomic_write(folder / HISTORY, history_of(done))
+
+
+def history_of(done: Recovered) -> str:
+    """What each epoch led to, what was spent and the learning rates, as JSON."""
     told = {
         "training": done.training.to_json(),
         "epochs": [epoch.to_json() for epoch in done.history],
     }
-    atomic_write(folder / HISTORY, json.dumps(told, indent=2) + "\n")
+    return json.dumps(told, indent=2) + "\n"
 
 
 def _kept(desk: Desk, plans: tuple[PrunePlan, ...], settings: Recover) -> Kept | None:

@@ -20,7 +20,10 @@ from pipeline.exporting import export_graph
 from pipeline.graph import Graph
 from pipeline.prune import PrunePlan, apply, verify
 from pipeline.prune.sensitivity import Sensitivity
-from pipeline.quantize import Quantized, quantize
+from pipeline.quantize import Quantized, QuantPlan, quantize
+from pipeline.quantize import apply as quantize_by
+from pipeline.quantize.layers import layers
+from pipeline.quantizing import PLAN
 from pipeline.recipe import Prune, Quantize, Recover
 from pipeline.recipe_steps import Importance, Repair
 from pipeline.recovering import recover_into
@@ -157,6 +160,8 @@ def export(
     def refer(quantized: Quantized, folder: Path) -> None:
         outputs = evaluate.outputs_of(quantized.unfolded, desk.task, "validation")
         np.save(folder / "reference.npy", outputs)
+        inputs, _ = next(iter(desk.task.batches("validation")))
+        layers(quantized.unfolded, inputs).save(folder)
 
     return _exported(desk, "export", parent, settings, runtimes or tuple(desk.targets), refer)
 
@@ -180,7 +185,7 @@ def _exported(
 ) -> Exported:
     def work(folder: Path) -> None:
         graph = candidates.load(parent, desk.dense).graph
-        quantized = _quantized(desk, graph, settings, folder) if settings else None
+        quantized = _quantized(desk, graph, parent, settings, folder) if settings else None
         if quantized:
             refer(quantized, folder)
         failures = {}
@@ -194,7 +199,7 @@ def _exported(
 
     inputs = {
         "parent": parent.name,
-        "settings": settings.model_dump(mode="json") if settings else None,
+        "settings": settings.at_once.model_dump(mode="json") if settings else None,
         "activations": {runtime: desk.device.activations_for(runtime) for runtime in runtimes},
     }
     folder = computed(desk, name, inputs, work)
@@ -213,11 +218,17 @@ def _export_one(
     export_graph(graph, quantized, inputs, path, runtime=runtime, activations=activations)
 
 
-def _quantized(desk: Desk, graph: Graph, settings: Quantize, folder: Path) -> Quantized:
+def _quantized(
+    desk: Desk, graph: Graph, parent: Path, settings: Quantize, folder: Path
+) -> Quantized:
+    """By the plan beside the parent, where there is one; else by what is observed now."""
     desk.console.progress("quantizing", 0.0)
-    calibration = (inputs for inputs, _ in desk.task.batches("calibration"))
-    quantized = quantize(graph, calibration, settings)
-    quantized.plan.save(folder / "quant_plan.json")
+    if (parent / PLAN).exists():
+        quantized = quantize_by(graph, QuantPlan.load(parent / PLAN))
+    else:
+        calibration = (inputs for inputs, _ in desk.task.batches("calibration"))
+        quantized = quantize(graph, calibration, settings)
+    quantized.plan.save(folder / PLAN)
     return quantized
 
 

@@ -5,6 +5,7 @@ task's data. Must not know devices, artifacts, or how the graph was pruned.
 """
 
 from pipeline.recover.history import Epoch, Training
+from pipeline.recover.trainer import Settling
 from pipeline.recover.training import LearntTask, Recovered, recover
 
-__all__ = ["Epoch", "LearntTask", "Recovered", "Training", "recover"]
+__all__ = ["Epoch", "LearntTask", "Recovered", "Settling", "Training", "recover"]

@@ -3,7 +3,8 @@
 import copy
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -33,6 +34,22 @@ LARGEST_GRADIENT = 5.0
 Tell = Callable[[str, float], None]
 
 
+@dataclass(frozen=True)
+class Settling:
+    """What moves with the batches at first and stands still for the rest of a training.
+
+    Batch norms keep their statistics then, and drop-outs drop nothing: what is trained is what
+    will be deployed.
+
+    Attributes:
+        after: the share of the training after which it stands still.
+        still: makes the rest of the module, such as quantization's ranges, stand still too.
+    """
+
+    after: float
+    still: Callable[[fx.GraphModule], None]
+
+
 class Trainer:
     """The copy that is trained, and the best weights so far.
 
@@ -56,6 +73,7 @@ class Trainer:
         tell: Tell,
         masks: Masks,
         kept: Kept,
+        settling: Settling | None = None,
     ) -> None:
         """See `recover`. Raises TaskError where there is nothing to train or to learn from."""
         self.module: fx.GraphModule = copy.deepcopy(student.module)
@@ -69,6 +87,7 @@ class Trainer:
         self._trained = [one for one in self.module.parameters() if one.requires_grad]
         self._optimizer = optimizer.make(self._trained)
         self._zeros = Zeros(self.module, masks)
+        self._settling = settling
         self._order = torch.Generator().manual_seed(settings.seed)
         self._samples = Samples(task, self._order)
         self.history: list[Epoch] = []
@@ -167,12 +186,16 @@ class Trainer:
 
     def _train_on(self, number: int, batches: Pass) -> None:
         # One sample has no batch statistics worth having: a static graph keeps those it has.
-        moving = fixed_batch(self.module) is None
-        with training(self.module) if moving else nullcontext():
+        with ExitStack() as mode:
+            if fixed_batch(self.module) is None:
+                mode.enter_context(training(self.module))
             for index, batch in enumerate(batches.batches):
                 done = self._pace.done(number - 1 + index / batches.count)
                 if done >= 1 and self.rates.batches:
                     return
+                if self._settling is not None and done >= self._settling.after:
+                    mode.close()
+                    self._settling.still(self.module)
                 loss = self._step(batch, one_cycle(done, self._settings.learning_rate), done)
                 self._report(number, loss, done)
                 self._check(loss, f"epoch {number}, batch {index + 1}: the loss")

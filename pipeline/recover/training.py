@@ -11,7 +11,7 @@ from pipeline.recover.chance import seeded
 from pipeline.recover.features import Kept
 from pipeline.recover.history import Epoch, Training
 from pipeline.recover.objective import Objective, TaskLoss
-from pipeline.recover.trainer import Tell, Trainer
+from pipeline.recover.trainer import Settling, Tell, Trainer
 from pipeline.recover.zeros import Masks
 from targets.errors import TaskError
 
@@ -48,6 +48,7 @@ def recover(
     *,
     kept: Kept | None = None,
     checkpoints: Path | None = None,
+    settling: Settling | None = None,
 ) -> Recovered:
     """Trains a copy of the student towards the task's targets and the teacher's outputs.
 
@@ -68,6 +69,7 @@ def recover(
             nothing. For distilling activations.
         checkpoints: a folder of this training alone. It is put down there after every epoch, and
             taken up from there.
+        settling: what stands still for the last part of the training; None: nothing does.
 
     Raises:
         TaskError: no loss where one is needed, an empty split, a loss that is not finite, too
@@ -76,7 +78,7 @@ def recover(
     """
     objective = _objective(task, settings)
     trainer = Trainer(
-        student, teacher, task, settings, objective, progress, masks or {}, kept or {}
+        student, teacher, task, settings, objective, progress, masks or {}, kept or {}, settling
     )
     with seeded(settings.seed):
         trainer.train(checkpoints)
