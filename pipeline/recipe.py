@@ -18,10 +18,11 @@ from pydantic_core import PydanticCustomError
 from pipeline import recipe_source
 from pipeline.nearest import advice
 from pipeline.recipe_errors import explain, shown
+from pipeline.recipe_quantize import Quantize
 from pipeline.recipe_recover import Distill, Recover
 from pipeline.recipe_section import Section
 from pipeline.recipe_source import Location, Source
-from pipeline.recipe_steps import STEP_ORDER, Prune, Quantize, Schedule, Step
+from pipeline.recipe_steps import STEP_ORDER, Prune, Schedule, Step
 from targets import device as devices
 from targets.budget import Budget
 from targets.device import Runtime
@@ -110,7 +111,17 @@ class Recipe(Section):
                 raise _refusal(f"found {after} twice; allowed: each step once", index)
             if STEP_ORDER.index(before) > STEP_ORDER.index(after):
                 raise _refusal(f"found {before} before {after}; {_ORDER_MATTERS}", index)
+        _refuse_uncosted(steps)
         return steps
+
+
+def _refuse_uncosted(steps: Sequence[Step]) -> None:
+    """Tables of costs are of float32 and int8 models, so pruning to a budget plans for no other."""
+    to_budget = any(step.prune is not None and step.prune.to is not None for step in steps)
+    for index, step in enumerate(steps):
+        if to_budget and step.quantize is not None and step.quantize.scheme != "int8":
+            told = f"found scheme: {step.quantize.scheme} after prune: {{to: budget}}"
+            raise _refusal(f"{told}; allowed: scheme: int8, or another mode of prune", index)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 MODES = ALTERNATIVES["recover"]
 EPOCHS = 4
 """Where a recover step names neither of its modes."""
+FEATURE_WEIGHT = 1.0
 
 
 def _names(given: object) -> object:
@@ -37,7 +38,7 @@ class Distill(Section):
         "'auto': the last of each resolution. Compared on the channels that pruning kept.",
     )
     feature_weight: float = Field(
-        default=1.0,
+        default=FEATURE_WEIGHT,
         gt=0,
         allow_inf_nan=False,
         description="What the activations' relative squared distance counts beside the rest.",
@@ -45,7 +46,7 @@ class Distill(Section):
 
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:
-        if "feature_weight" in self.model_fields_set and not self.features:
+        if self.feature_weight != FEATURE_WEIGHT and not self.features:
             raise PydanticCustomError(
                 "idle", "found feature_weight without features; allowed: with features"
             )

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from pipeline.recipe_quantize import Quantize
 from pipeline.recipe_recover import Recover
 from pipeline.recipe_section import Section
 from pipeline.recipe_source import ALTERNATIVES
@@ -192,18 +193,6 @@ class Prune(Section):
         return "none" if filling else self.repair
 
 
-class Quantize(Section):
-    """Make weights and activations integers."""
-
-    scheme: Literal["int8"] = Field(
-        default="int8", description="The integers' type: 8 bits, weights per channel."
-    )
-    mode: Literal["ptq"] = Field(
-        default="ptq",
-        description="'ptq': ranges are observed on the calibration split, after training.",
-    )
-
-
 class Step(Section):
     """One step of the recipe: a mapping with exactly one key, which names it."""
 
@@ -217,6 +206,11 @@ class Step(Section):
     def name(self) -> str:
         """The step's name: prune, recover or quantize."""
         return next(name for name in STEP_ORDER if getattr(self, name) is not None)
+
+    @property
+    def trains(self) -> bool:
+        """Whether the step may ask for the training split."""
+        return self.recover is not None or (self.quantize is not None and self.quantize.trains)
 
     @model_validator(mode="before")
     @classmethod

@@ -189,7 +189,7 @@ def load_for(loaded: LoadedRecipe) -> Task:
     Raises TaskError as load() does, and RecipeError naming the recipe's line.
     """
     recipe = loaded.recipe
-    trains = recipe.step("recover") is not None
+    trains = any(step.trains for step in recipe.steps)
     splits = SPLITS if trains else SPLITS[1:]
     task = load(loaded.folder, recipe.task, recipe.params, splits)
     names = [metric.name for metric in task.metrics()]
@@ -212,6 +212,10 @@ def _need_no_loss(loaded: LoadedRecipe) -> None:
         if step.recover is not None and not step.recover.learns_from_teacher_alone:
             told = f"needs a loss, {hint}, or learn from the dense model alone (distill.weight: 1)"
             raise loaded.error(("steps", index, "recover"), told)
+        if step.quantize is not None and step.quantize.needs_loss:
+            told = f"'qat' needs a loss, {hint}, or learn from the dense model alone"
+            where = ("steps", index, "quantize", "mode")
+            raise loaded.error(where, f"{told} (distill: {{weight: 1}})")
 
 
 def _check_functions(module: ModuleType, path: Path) -> None:

@@ -42,7 +42,7 @@ class Maker:
     @property
     def precision(self) -> str:
         """What a table of these artifacts is of."""
-        return "fp32" if self.settings is None else self.settings.scheme
+        return "fp32" if self.settings is None else "int8"
 
     def make(self, graph: Graph, folder: Path) -> Artifact:
         """The graph's artifact in a folder, which is made; one that is there already is taken.

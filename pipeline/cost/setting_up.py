@@ -46,7 +46,7 @@ def bench_for(
         device=told,
         runtime=target.runtime,
         runtime_version=version,
-        precision="fp32" if settings is None else settings.scheme,
+        precision="fp32" if settings is None else "int8",
         activations=activations if settings else "float",
         threads=target.threads,
         model=identity(reading.model),

@@ -34,4 +34,4 @@ def quantize(
     observed = observe(graph, calibration)
     if not observed.weights and not observed.groups:
         raise TaskError("quantize: no operator of the model has an int8 rule; leave the step out")
-    return apply(graph, decide(observed, Settings(scheme=settings.scheme, mode=settings.mode)))
+    return apply(graph, decide(observed, Settings(scheme="int8", mode="ptq", range=settings.range)))
