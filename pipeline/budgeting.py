@@ -102,7 +102,7 @@ class _Work:
             folder = stages.recover(desk, folder, recover)
         name = self.prefix + self._name(first, runtimes)
         if first.unreachable:
-            least = evidence.UNTRAINED_AGREEMENT
+            least = evidence.UNTRAINED
             return making.finish(desk, self.dense, name, folder, runtimes, least)
         return making.finish(desk, self.dense, name, folder, runtimes)
 

@@ -120,6 +120,26 @@ def compare(
 
 
 @app.command()
+def inspect(
+    model: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A .tflite, .onnx or .xml.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Compare it with this run's quantized torch graph."),
+    ] = None,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Tells what really runs in a model file, in which types, and how faithful it is."""
+
+    def door() -> int:
+        from pipeline import inspecting
+
+        return inspecting.inspect(model, device or "host", against, as_json)
+
+    leave_with(door, as_json)
+
+
+@app.command()
 def groups(
     recipe: Annotated[Path, typer.Argument(help="A recipe folder or file.")],
     html: Annotated[Path | None, typer.Option(help="Write a page to this file, too.")] = None,

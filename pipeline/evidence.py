@@ -11,21 +11,35 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import evaluate
+from pipeline import evaluate, fidelity
 from pipeline.desk import Desk
 from pipeline.evaluate import Scores
+from pipeline.quantize.layers import Layers
 from pipeline.stages import Exported
 from pipeline.workspace import atomic_write
 from targets.artifact import Artifact, Quantization, TensorSpec, digest, files_of
-from targets.errors import ConversionError
+from targets.errors import ConversionError, EdgesmithError
 from targets.measurement import ExecutedOp
 from targets.target import Description
 
-LEAST_AGREEMENT = 0.99
-"""Top-1 agreement of an int8 artifact with the quantized torch graph on the validation split."""
 
-UNTRAINED_AGREEMENT = 0.90
-"""Of a pruned model that was not trained: its largest outputs lie close together."""
+@dataclass(frozen=True)
+class Least:
+    """How faithful an int8 artifact has to be to the quantized torch graph.
+
+    Attributes:
+        agreement: top-1, on the validation split.
+        sqnr_db: of the outputs there.
+    """
+
+    agreement: float
+    sqnr_db: float
+
+
+TRAINED = Least(agreement=0.99, sqnr_db=30.0)
+UNTRAINED = Least(agreement=0.90, sqnr_db=20.0)
+"""Of a pruned model that was not trained: its outputs lie close together, and are small beside the
+tensors that they are made of."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +51,14 @@ class Seen:
         scores: metrics of the artifact itself on the validation split.
         outputs: its raw outputs there, for agreement and golden vectors.
         agreement: top-1 agreement with the quantized torch graph; None for float32.
+        sqnr_db: of the outputs, against that graph's; None for float32.
     """
 
     description: Description
     scores: Scores
     outputs: np.ndarray
     agreement: float | None
+    sqnr_db: float | None = None
 
     @property
     def artifact(self) -> Artifact:
@@ -50,20 +66,18 @@ class Seen:
         return self.description.artifact
 
 
-def see(
-    desk: Desk, runtime: str, exported: Exported, least_agreement: float = LEAST_AGREEMENT
-) -> Seen:
+def see(desk: Desk, runtime: str, exported: Exported, least: Least = TRAINED) -> Seen:
     """Describes and scores one runtime's artifact, and checks that int8 is int8.
 
     Args:
         desk: what the run works with.
         runtime: its name.
         exported: the files.
-        least_agreement: with the quantized torch graph.
+        least: how faithful it has to be to the quantized torch graph.
 
     Raises:
-        ConversionError: an int8 artifact executes no int8 operator, or does not agree with the
-            quantized torch graph.
+        ConversionError: an int8 artifact executes no int8 operator, or is not faithful to the
+            quantized torch graph; the first layer that is not is named.
     """
     description = describe(desk, runtime, exported.files[runtime])
     scores, outputs = _score(desk, runtime, description.artifact)
@@ -71,8 +85,12 @@ def see(
     if reference is None:
         return Seen(description, scores, outputs, None)
     agreement = evaluate.agreement(outputs, reference)
-    _is_int8(runtime, description, agreement, least_agreement)
-    return Seen(description, scores, outputs, agreement)
+    sqnr_db = fidelity.sqnr_db(reference, outputs)
+    _check_int8(runtime, description)
+    if agreement < least.agreement or sqnr_db < least.sqnr_db:
+        where = _where(desk, runtime, exported, description.artifact, least)
+        raise ConversionError(_unfaithful(runtime, agreement, sqnr_db, least) + where)
+    return Seen(description, scores, outputs, agreement, sqnr_db)
 
 
 def describe(desk: Desk, runtime: str, path: Path) -> Description:
@@ -110,18 +128,32 @@ def _spec(document: dict[str, Any]) -> TensorSpec:
     )
 
 
-def _is_int8(runtime: str, description: Description, agreement: float, least: float) -> None:
+def _check_int8(runtime: str, description: Description) -> None:
     dtypes = [one.dtype for one in description.executed]
     if not any(dtype in ("int8", "uint8") for dtype in dtypes):
         raise ConversionError(
             f"{runtime}: the quantized artifact executes no int8 operator "
             f"(found {', '.join(sorted(set(dtypes)))}); it would be no faster than float32"
         )
-    if agreement < least:
-        raise ConversionError(
-            f"{runtime}: the artifact agrees with the quantized torch graph on {agreement:.1%} of "
-            f"the validation split (needed {least:.0%}); its converter changed the model"
-        )
+
+
+def _unfaithful(runtime: str, agreement: float, sqnr_db: float, least: Least) -> str:
+    return (
+        f"{runtime}: the artifact agrees with the quantized torch graph on {agreement:.1%} of "
+        f"the validation split (needed {least.agreement:.0%}), at an SQNR of {sqnr_db:.1f} dB "
+        f"(needed {least.sqnr_db:.0f}); its converter changed the model"
+    )
+
+
+def _where(desk: Desk, runtime: str, exported: Exported, artifact: Artifact, least: Least) -> str:
+    """The first layer of the artifact that is not what the torch graph computes, if one is told."""
+    try:
+        kept = Layers.load(exported.folder)
+        seen = desk.targets[runtime].layers(artifact, kept.samples)
+    except (OSError, ValueError, KeyError, EdgesmithError):
+        return ""
+    first = fidelity.first_below(fidelity.compare(kept.layers, seen.layers), least.sqnr_db)
+    return f", first at '{first.tensor}' ({first.sqnr_db:.1f} dB)" if first else ""
 
 
 def _score(desk: Desk, runtime: str, artifact: Artifact) -> tuple[Scores, np.ndarray]:

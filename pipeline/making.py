@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline import evidence, sittings, stages
 from pipeline.desk import Desk
-from pipeline.evidence import Seen
+from pipeline.evidence import Least, Seen
 from pipeline.recipe import Quantize
 from pipeline.results import Judged, Made
 from targets.budget import told
@@ -18,7 +18,7 @@ def make(
     folder: Path,
     quantize: Quantize | None,
     runtimes: Sequence[str],
-    least_agreement: float = evidence.LEAST_AGREEMENT,
+    least: Least = evidence.TRAINED,
 ) -> Made:
     """The model's artifact for each of the runtimes, scored; why not is among the failures.
 
@@ -28,14 +28,14 @@ def make(
         folder: the candidate.
         quantize: how; None for float32.
         runtimes: those that it is made for.
-        least_agreement: of a quantized artifact with the quantized torch graph.
+        least: how faithful to the quantized torch graph a quantized artifact has to be.
     """
     exported = stages.export(desk, folder, quantize, runtimes)
     failures = dict(exported.failures)
     seen: dict[str, Seen] = {}
     for runtime in exported.files:
         try:
-            seen[runtime] = evidence.see(desk, runtime, exported, least_agreement)
+            seen[runtime] = evidence.see(desk, runtime, exported, least)
         except ConversionError as error:
             failures[runtime] = str(error)
     for runtime, why in failures.items():
@@ -61,7 +61,7 @@ def finish(
     name: str,
     folder: Path,
     runtimes: Sequence[str],
-    least_agreement: float = evidence.LEAST_AGREEMENT,
+    least: Least = evidence.TRAINED,
 ) -> Judged:
     """A shaped model as the candidate that it is: quantized where the recipe says so, and judged.
 
@@ -71,12 +71,12 @@ def finish(
         name: what was done to it so far.
         folder: the shaped candidate.
         runtimes: those that it is made for.
-        least_agreement: of a quantized artifact with the quantized torch graph.
+        least: how faithful to the quantized torch graph a quantized artifact has to be.
     """
     parts = [name, "int8" if desk.quantize else ""]
     name = "-".join(part for part in parts if part)
     desk.console.step(f"{name}: exporting, scoring and measuring beside dense")
-    return judge(desk, dense, make(desk, name, folder, desk.quantize, runtimes, least_agreement))
+    return judge(desk, dense, make(desk, name, folder, desk.quantize, runtimes, least))
 
 
 def check_any(made: Sequence[Made], failures: Mapping[str, str]) -> None:

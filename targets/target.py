@@ -23,6 +23,7 @@ from targets.calling import Call, ask
 from targets.device import DeviceProfile
 from targets.errors import ArtifactError, DeviceUnreachable, EnvironmentFault, UsageError
 from targets.execution import Execution, execution
+from targets.layers import Layers, layers_from_json
 from targets.link.contract import Link
 from targets.link.local import Local
 from targets.measurement import (
@@ -132,23 +133,41 @@ class Target:
         An input of shape (1, 3, 32, 32) is given as (N, 3, 32, 32); outputs come stacked likewise.
         One call at a time: the files on the device have fixed names.
         """
+        return self._exchanged("infer", artifact, inputs)[1]
+
+    def layers(self, artifact: Artifact, inputs: Sequence[np.ndarray]) -> Layers:
+        """Values of the artifact's 8-bit tensors, for inputs stacked as `infer` takes them.
+
+        They are those of a copy of the file in which these tensors are outputs, in a process of
+        its own. Raises EnvironmentFault where the device lacks what makes the copy.
+        """
+        answer, arrays = self._exchanged("layers", artifact, inputs)
+        try:
+            return layers_from_json(answer, arrays)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DeviceUnreachable(f"the agent's layers are malformed: {error!r}") from error
+
+    def _exchanged(
+        self, command: str, artifact: Artifact, inputs: Sequence[np.ndarray]
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """The agent's answer to a command that takes arrays, and the arrays that it gives."""
         try:
             with tempfile.TemporaryDirectory() as folder:
-                return self._infer(artifact, inputs, Path(folder))
+                return self._exchange(command, artifact, inputs, Path(folder))
         except OSError as error:
             raise EnvironmentFault(f"arrays can't be written or read: {error}") from error
 
-    def _infer(
-        self, artifact: Artifact, inputs: Sequence[np.ndarray], folder: Path
-    ) -> list[np.ndarray]:
+    def _exchange(
+        self, command: str, artifact: Artifact, inputs: Sequence[np.ndarray], folder: Path
+    ) -> tuple[dict[str, Any], list[np.ndarray]]:
         np.savez(folder / "inputs.npz", *inputs)
         entered = self.link.push(folder / "inputs.npz", "infer/inputs.npz")
         left = str(Path(entered).with_name("outputs.npz"))
-        request = {"command": "infer", "inputs": entered, "outputs": left}
-        self._ask(request, artifact, _INFER_TIMEOUT_S)
+        request = {"command": command, "inputs": entered, "outputs": left}
+        answer = self._ask(request, artifact, _INFER_TIMEOUT_S)
         self.link.pull(left, folder / "outputs.npz")
         with np.load(folder / "outputs.npz", allow_pickle=False) as file:
-            return [file[f"arr_{i}"] for i in range(len(file.files))]
+            return answer, [file[f"arr_{i}"] for i in range(len(file.files))]
 
     def _bare(self, path: Path) -> Artifact:
         """The artifact of a file that nobody has loaded yet: no tensors."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from targets.agent.conditions import conditions
 from targets.agent.fingerprint import fingerprint
+from targets.agent.layers import layers_of
 from targets.agent.memory import PeakMemory
 from targets.agent.runtime import Runtime, Session, runtime_named
 from targets.agent.timing import random_inputs, time_session
@@ -111,11 +112,20 @@ def memory(request: Request) -> Answer:
 def infer(request: Request) -> Answer:
     """Runs every sample as a batch of 1 and writes the outputs, stacked, to `request.outputs`."""
     session = _ready(runtime_named(request.runtime), request)
-    with np.load(request.inputs, allow_pickle=False) as file:
-        stacked = [file[f"arr_{i}"] for i in range(len(file.files))]
+    stacked = _loaded(request.inputs)
     rows = [session.run(_row(stacked, i)) for i in range(_count(stacked))]
     np.savez(request.outputs, *(_stacked(list(column)) for column in zip(*rows)))
     return {"count": len(rows)}
+
+
+def layers(request: Request) -> Answer:
+    """Writes the values of every 8-bit tensor, stacked over samples, to `request.outputs`."""
+    runtime = runtime_named(request.runtime)
+    stacked = _loaded(request.inputs)
+    rows = [_row(stacked, i) for i in range(_count(stacked))]
+    told, values = layers_of(runtime, request.runtime, request.model, request.threads, rows)
+    np.savez(request.outputs, *values)
+    return told
 
 
 COMMANDS: Mapping[str, Callable[[Request], Answer]] = {
@@ -125,6 +135,7 @@ COMMANDS: Mapping[str, Callable[[Request], Answer]] = {
     "turns": turns,
     "memory": memory,
     "infer": infer,
+    "layers": layers,
 }
 
 
@@ -147,6 +158,11 @@ def _conditions(runtime: Runtime, session: Session, request: Request) -> Dict[st
         "precision": runtime.PRECISION,
         "batch": "; ".join(session.notes) or "as in the file",
     }
+
+
+def _loaded(path: str) -> List[np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return [file[f"arr_{i}"] for i in range(len(file.files))]
 
 
 def _count(stacked: List[np.ndarray]) -> int:
