@@ -25,7 +25,7 @@ def take_census(
 ) -> Census:
     """Numbers for all channels: `members[g]` are the atoms of group g, numbered in this order."""
     counter = _Counter(solution, members)
-    work = [counter.product(dimensions) for dimensions in _work(module, labelled, batch)]
+    work = [counter.product(dimensions) for _, dimensions in work_of(module, labelled, batch)]
     trained = [parameter for parameter in labelled.parameters if parameter.trained]
     weights = [counter.product(list(zip(one.labels, one.shape, strict=True))) for one in trained]
     matrices = tuple(len(one.shape) >= 2 for one in trained)
@@ -34,9 +34,11 @@ def take_census(
     return Census(channels, constant, rows, tuple(work), batch, tuple(weights), matrices)
 
 
-def _work(module: fx.GraphModule, labelled: Labelled, batch: int) -> Iterator[Sequence[Dimension]]:
-    """The dimensions of every product of sizes that counts multiply-accumulates. Work on weights
-    alone is done once, whatever the batch: it counts for each example."""
+def work_of(
+    module: fx.GraphModule, labelled: Labelled, batch: int
+) -> Iterator[tuple[str, Sequence[Dimension]]]:
+    """The dimensions of every product of sizes that counts multiply-accumulates, behind the name of
+    its node. Work on weights alone is done once, whatever the batch: it counts for each example."""
     of_inputs: set[fx.Node] = set()
     for node in module.graph.nodes:
         if node.op == "placeholder" or not of_inputs.isdisjoint(node.all_input_nodes):
@@ -48,7 +50,7 @@ def _work(module: fx.GraphModule, labelled: Labelled, batch: int) -> Iterator[Se
         if rule is not None and rule.macs is not None:
             times: list[Dimension] = [] if node in of_inputs else [(None, batch)]
             for product in _products(rule.macs, Call(node, labelled.known), labelled):
-                yield [*product, *times]
+                yield node.name, [*product, *times]
 
 
 def _products(

@@ -10,6 +10,7 @@ from pipeline.graph import Graph
 from pipeline.quantize.plan import QuantPlan, TensorQuantization
 from pipeline.quantize.prepared import Prepared, prepare
 from pipeline.quantize.pt2e import FixedQParamsObserver, convert_pt2e
+from pipeline.quantize.weights import GREATEST, scales_of
 from targets.conversion import silence
 from targets.errors import ArtifactError
 
@@ -35,21 +36,24 @@ def apply(graph: Graph, plan: QuantPlan) -> Quantized:
 
     Raises ArtifactError for the plan of another model, naming the first difference.
     """
-    prepared = prepare(graph.module)
-    _compare(prepared, plan)
+    prepared = prepare(graph.module, frozenset(plan.keeps))
+    check_fits(prepared, plan)
     by_tensor = {entry.tensor: entry for entry in plan.tensors}
     for place in prepared.activations:
         prepared.replace(place, _observer(by_tensor[place.tensor]))
-    with torch.no_grad():
-        for place in prepared.weights:
-            prepared.observer(place)(prepared.module.get_parameter(str(place.observed.target)))
+    by_weight = {entry.weight: entry for entry in plan.weights}
+    for place in prepared.weights:
+        entry = by_weight[str(place.observed.target)]
+        scales = scales_of(prepared.weight(place), entry, plan.settings)
+        prepared.replace(place, _weight_observer(scales, entry.channel_axis))
     with silence():
         folded = convert_pt2e(copy.deepcopy(prepared.module), fold_quantize=True)
         unfolded = convert_pt2e(prepared.module, fold_quantize=False)
     return Quantized(folded, unfolded, plan)
 
 
-def _compare(prepared: Prepared, plan: QuantPlan) -> None:
+def check_fits(prepared: Prepared, plan: QuantPlan) -> None:
+    """Raise ArtifactError for the plan of another model, naming the first difference."""
     there = [place.tensor for place in prepared.activations]
     there += [str(place.observed.target) for place in prepared.weights]
     planned = [entry.tensor for entry in plan.tensors]
@@ -69,3 +73,19 @@ def _observer(entry: TensorQuantization) -> FixedQParamsObserver:
         quant_min=-128,
         quant_max=127,
     )
+
+
+def _weight_observer(scales: torch.Tensor, channel_axis: int) -> FixedQParamsObserver:
+    """PT2E's observer of what is known is for one scale; given several, it passes them on."""
+    observer = FixedQParamsObserver(
+        scale=1.0,
+        zero_point=0,
+        dtype=torch.int8,
+        qscheme=torch.per_channel_symmetric,
+        quant_min=-GREATEST,
+        quant_max=GREATEST,
+    )
+    observer.ch_axis = channel_axis
+    observer.scale = scales
+    observer.zero_point = torch.zeros_like(scales, dtype=torch.int64)
+    return observer

@@ -65,7 +65,8 @@ class Observations:
         groups: the group of every observed tensor, by the tensor's name.
         fixed: scale and zero point of the tensors whose range the operator knows.
         weights: the weights that become int8.
-        floats: the operators that stay float, with a reason.
+        floats: the operators that no rule covers, with a reason.
+        keeps: the nodes that were decided to stay float.
     """
 
     samples: int
@@ -74,3 +75,4 @@ class Observations:
     fixed: Mapping[str, tuple[float, int]]
     weights: tuple[WeightQuantization, ...]
     floats: tuple[FloatOperator, ...]
+    keeps: tuple[str, ...] = ()

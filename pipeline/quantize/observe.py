@@ -30,17 +30,22 @@ class Recorder(torch.nn.Module):
         return values
 
 
-def observe(graph: Graph, calibration: Iterable[tuple[Tensor, ...]]) -> Observations:
+def observe(
+    graph: Graph, calibration: Iterable[tuple[Tensor, ...]], keeps: frozenset[str] = frozenset()
+) -> Observations:
     """Runs the calibration inputs (any batch size) and records every tensor that becomes int8.
 
-    Raises TaskError where there is no calibration data, it has another shape than the model's
-    inputs, or it or what the model makes of it is not finite.
+    The nodes in `keeps` stay float; `regions.closed` says which can.
+
+    Raises ArtifactError where a node of `keeps` isn't there, and TaskError where there is no
+    calibration data, it has another shape than the model's inputs, or it or what the model makes of
+    it is not finite.
     """
-    prepared = prepare(graph.module)
+    prepared = prepare(graph.module, keeps)
     recorders = _record(prepared)
     samples = 0
     with torch.no_grad():
-        for inputs in _batches(graph, calibration):
+        for inputs in checked(graph, calibration):
             prepared.module(*inputs)
             samples += len(inputs[0])
             _refuse_broken(prepared, recorders)
@@ -49,7 +54,7 @@ def observe(graph: Graph, calibration: Iterable[tuple[Tensor, ...]]) -> Observat
             "quantize: the calibration split is empty; batches('calibration') in "
             "task.py has to yield at least one batch"
         )
-    return _observations(prepared, recorders, samples)
+    return _observations(prepared, recorders, samples, keeps)
 
 
 def _record(prepared: Prepared) -> dict[str, Recorder]:
@@ -74,7 +79,7 @@ def _refuse_broken(prepared: Prepared, recorders: Mapping[str, Recorder]) -> Non
 
 
 def _observations(
-    prepared: Prepared, recorders: Mapping[str, Recorder], samples: int
+    prepared: Prepared, recorders: Mapping[str, Recorder], samples: int, keeps: frozenset[str]
 ) -> Observations:
     numbers = {recorder: index for index, recorder in enumerate(dict.fromkeys(recorders.values()))}
     histograms = {index: recorder.seen for recorder, index in numbers.items() if recorder.seen}
@@ -85,6 +90,7 @@ def _observations(
         fixed=_fixed(prepared),
         weights=_weights(prepared),
         floats=_floats(prepared),
+        keeps=tuple(node.name for node in prepared.module.graph.nodes if node.name in keeps),
     )
 
 
@@ -98,7 +104,7 @@ def _weights(prepared: Prepared) -> tuple[WeightQuantization, ...]:
     for place in prepared.weights:
         axis = prepared.channel_axis(place)
         name = str(place.observed.target)
-        channels = prepared.module.get_parameter(name).shape[axis]
+        channels = prepared.weight(place).shape[axis]
         weights.append(WeightQuantization(weight=name, channel_axis=axis, channels=channels))
     return tuple(weights)
 
@@ -111,10 +117,13 @@ def _floats(prepared: Prepared) -> tuple[FloatOperator, ...]:
     )
 
 
-def _batches(
+def checked(
     graph: Graph, calibration: Iterable[tuple[Tensor, ...]]
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Calibration batches, checked, in the batch size that the graph takes."""
+    """Calibration batches in the batch size that the graph takes.
+
+    Raises TaskError for one of another shape than the model's inputs, or that is not finite.
+    """
     for index, inputs in enumerate(calibration):
         _check(graph, inputs, index)
         if graph.dynamic_batch:

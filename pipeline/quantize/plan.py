@@ -1,14 +1,17 @@
 """The quantization plan: every scale and zero point, and what stays float. JSON-able, no torch."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from targets.errors import ArtifactError
 
 LEAST_SCALE = 2.0**-12
 """Bounds the ratio of scales in a kernel, and a bias's int32, where a channel is all but zero."""
+
+Range = Literal["least-squares", "min-max", "percentile", "entropy"]
+WeightRange = Literal["min-max", "least-squares"]
 
 
 class Frozen(BaseModel):
@@ -26,16 +29,29 @@ class TensorQuantization(Frozen):
 
 
 class WeightQuantization(Frozen):
-    """One int8 weight: symmetric in [-127, 127], with a scale per slice along the channel axis."""
+    """One int8 weight: symmetric in [-127, 127], with a scale per slice along the channel axis.
+
+    Scales that were found by rounding or training are stored, one per channel; without any, they
+    follow from the weight by the settings' `weight_range`.
+    """
 
     weight: str
     scheme: Literal["int8-symmetric-per-channel"] = "int8-symmetric-per-channel"
     channel_axis: int = Field(ge=0)
     channels: int = Field(gt=0)
+    scales: tuple[Annotated[float, Field(gt=0)], ...] = ()
+
+    @model_validator(mode="after")
+    def _has_a_scale_per_channel(self) -> Self:
+        if self.scales and len(self.scales) != self.channels:
+            raise ValueError(
+                f"'{self.weight}' has {self.channels} channels and {len(self.scales)} scales"
+            )
+        return self
 
 
 class FloatOperator(Frozen):
-    """One operator that stays float, and why."""
+    """One operator that no int8 rule covers, and why."""
 
     node: str
     operator: str
@@ -46,19 +62,25 @@ class Settings(Frozen):
     """What decided the plan."""
 
     scheme: Literal["int8"]
-    mode: Literal["ptq"]
-    range: Literal["least-squares"] = "least-squares"
+    mode: Literal["ptq", "qat"]
+    range: Range = "least-squares"
+    weight_range: WeightRange = "min-max"
     least_scale: float = LEAST_SCALE
 
 
 class QuantPlan(Frozen):
-    """What quantizing a graph comes to. Applies to any trace of the same code."""
+    """What quantizing a graph comes to. Applies to any trace of the same code.
+
+    `keeps` are the nodes that were decided to stay float, though a rule covers them; `floats` the
+    operators that no rule covers.
+    """
 
     settings: Settings
     samples: int = Field(gt=0)
     tensors: tuple[TensorQuantization, ...]
     weights: tuple[WeightQuantization, ...]
     floats: tuple[FloatOperator, ...]
+    keeps: tuple[str, ...] = ()
 
     def save(self, path: Path) -> None:
         """Writes the plan as JSON."""

@@ -52,14 +52,22 @@ class Prepared:
         """A weight's axis of output channels."""
         return int(vars(self.observer(place))["ch_axis"])
 
+    def weight(self, place: Place) -> torch.Tensor:
+        """The stored tensor at a weight's place, batch norms folded in."""
+        return self.module.get_parameter(str(place.observed.target))
+
     def replace(self, place: Place, observer: torch.nn.Module) -> None:
         """Puts another observer there."""
         self.module.set_submodule(place.target, observer)
 
 
-def prepare(module: GraphModule) -> Prepared:
-    """A copy of the graph with batch norms folded away and observers put where the rules say."""
-    quantizer = EdgeQuantizer()
+def prepare(module: GraphModule, keep_float: frozenset[str] = frozenset()) -> Prepared:
+    """A copy of the graph with batch norms folded away and observers put where the rules say.
+
+    The nodes named in `keep_float` get none. `regions.closed` says which have to stay float
+    together. Raises ArtifactError for one that the folded graph doesn't have.
+    """
+    quantizer = EdgeQuantizer(keep_float)
     with silence():
         prepared = prepare_pt2e(copy.deepcopy(module), quantizer)
     places = _places(prepared)

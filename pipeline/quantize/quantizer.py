@@ -17,6 +17,7 @@ from pipeline.quantize.pt2e import (
     QuantizationSpecBase,
     SharedQuantizationSpec,
 )
+from targets.errors import ArtifactError
 
 ANNOTATION = "quantization_annotation"
 
@@ -35,22 +36,38 @@ class EdgeQuantizer:
     Has the methods that `prepare_pt2e` asks of a torchao Quantizer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keeps: frozenset[str] = frozenset()) -> None:
+        """`keeps` are the names of nodes that stay float, whatever the rules say."""
+        self._keeps = keeps
         self.declined: dict[str, str] = {}
-        """Reason by the name of a node that stays float."""
+        """Reason by the name of a node that no rule covers."""
 
     def transform_for_annotation(self, model: GraphModule) -> GraphModule:
         """Nothing is rewritten before annotating."""
         return model
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """Writes an annotation on every node that a rule covers."""
+        """Writes an annotation on every node that a rule covers; an empty one keeps a node float.
+
+        Raises ArtifactError where a node that is to stay float isn't there.
+        """
+        self._keep(model)
         for node in model.graph.nodes:
             if node.op == "call_function" and ANNOTATION not in node.meta and is_float(node):
                 reason = annotate(node)
                 if reason:
                     self.declined[node.name] = reason
         return model
+
+    def _keep(self, model: GraphModule) -> None:
+        nodes = {node.name: node for node in model.graph.nodes}
+        if missing := sorted(self._keeps - set(nodes)):
+            raise ArtifactError(
+                f"quantize: '{missing[0]}' is to stay float, but the model has no such node; "
+                "the plan is for another model"
+            )
+        for name in self._keeps:
+            nodes[name].meta[ANNOTATION] = QuantizationAnnotation(_annotated=True)
 
     def validate(self, model: GraphModule) -> None:
         """Annotations need no second look: they come from one table."""
@@ -120,7 +137,8 @@ def _splitting(node: Node) -> None:
     data = _data(node)
     _put(node, {data: _arriving(data)})
     for part in node.users:
-        _put(part, {}, SharedQuantizationSpec((data, node)))
+        if ANNOTATION not in part.meta:
+            _put(part, {}, SharedQuantizationSpec((data, node)))
 
 
 RULES: tuple[tuple[Container[object], Callable[[Node], str | None]], ...] = (
@@ -143,9 +161,15 @@ def _data(node: Node) -> Node:
 
 def _leave(node: Node) -> None:
     """Quantizes where the value leaves the operator: after an activation that fuses into it."""
+    after = fused_activation(node)
+    kept_float = after is not None and ANNOTATION in after.meta
+    _put(node if after is None or kept_float else after, {}, ACTIVATION)
+
+
+def fused_activation(node: Node) -> Node | None:
+    """The activation that runtimes compute within the operator."""
     users = list(node.users)
-    fused = len(users) == 1 and users[0].target in rules.ACTIVATIONS
-    _put(users[0] if fused else node, {}, ACTIVATION)
+    return users[0] if len(users) == 1 and users[0].target in rules.ACTIVATIONS else None
 
 
 def _put(

@@ -1,13 +1,15 @@
 """Deciding scales: pure numbers, checked as properties."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.quantize.decide import best_range, decide, quantization
+from pipeline.quantize.decide import decide, quantization
 from pipeline.quantize.observations import BINS, Observations, histogram
-from pipeline.quantize.plan import LEAST_SCALE, Settings
+from pipeline.quantize.plan import LEAST_SCALE, Range, Settings
+from pipeline.quantize.ranges import METHODS, least_squares, range_of
 
 finite = st.floats(-1000, 1000, width=32)
 values = arrays(np.float32, st.integers(1, 200), elements=finite)
@@ -82,20 +84,37 @@ def test_a_histogram_holds_every_value(x: np.ndarray) -> None:
     assert occupied.max() <= seen.greatest + 2 * half_a_bin
 
 
+@pytest.mark.parametrize("method", METHODS)
 @given(values)
-def test_the_range_is_within_the_observed_one(x: np.ndarray) -> None:
-    low, high = best_range(histogram(x))
+def test_the_range_is_within_the_observed_one(method: Range, x: np.ndarray) -> None:
+    low, high = range_of(histogram(x), method)
     assert min(x.min(), 0) <= low <= 0 <= high <= max(x.max(), 0)
 
 
 def test_a_rare_outlier_is_clipped_and_a_uniform_range_is_kept() -> None:
     bulk = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
-    low, high = best_range(histogram(np.append(bulk, np.float32(10))))
+    low, high = least_squares(histogram(np.append(bulk, np.float32(10))))
     # At high h: rounding ((h + 4.4) / 255)^2 / 12 + clipping (10 - h)^2 / 100,000, least near 8.4.
     assert 8 < high < 9
     assert low < -3.5
     even = np.linspace(-1, 1, 10_000, dtype=np.float32)
-    assert best_range(histogram(even)) == (-1.0, 1.0)
+    assert least_squares(histogram(even)) == (-1.0, 1.0)
+
+
+def test_every_method_but_min_max_leaves_an_outlier_out() -> None:
+    bulk = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
+    seen = histogram(np.append(bulk, np.float32(20)))
+    highs = {method: range_of(seen, method)[1] for method in METHODS}
+    assert highs["min-max"] == 20
+    # 5 of 100,000 normal values lie above 3.9; the entropy's candidates begin at 0.3 * 20.
+    assert 3.5 < highs["percentile"] < 4.5
+    assert 6 <= highs["entropy"] < 12
+    assert highs["least-squares"] < 14
+
+
+def test_a_tensor_of_zeros_has_a_range() -> None:
+    for method in METHODS:
+        assert range_of(histogram(np.zeros(10, np.float32)), method) == pytest.approx((0, 0))
 
 
 def test_clipping_lowers_the_squared_error() -> None:
@@ -105,7 +124,7 @@ def test_clipping_lowers_the_squared_error() -> None:
         affine = quantization(low, high, LEAST_SCALE)
         return float(np.square(reals(integers(x, *affine), *affine) - x).mean())
 
-    assert error(*best_range(histogram(x))) < error(float(x.min()), float(x.max()))
+    assert error(*least_squares(histogram(x))) < error(float(x.min()), float(x.max()))
 
 
 def test_tensors_of_a_group_share_one_scale_and_fixed_ones_keep_theirs() -> None:
