@@ -7,6 +7,7 @@ import torch
 
 from pipeline.graph import Graph
 from pipeline.quantize import Quantized
+from targets.conversion import Io, Precision
 from targets.device import Activations
 
 
@@ -18,6 +19,8 @@ def export_graph(
     *,
     runtime: str,
     activations: Activations,
+    io: Io = "int8",
+    weights: Precision = "fp32",
 ) -> Path:
     """Writes a graph for a runtime: quantized where it was, else in float32; returns path.
 
@@ -28,14 +31,18 @@ def export_graph(
         path: of the file, with the suffix of the runtime's format.
         runtime: its name.
         activations: the 8-bit type that the runtime wants a quantized model's activations in.
+        io: the type of a quantized file's inputs and outputs, where the format has a choice.
+        weights: of a graph that was not quantized: what its weights alone are stored in.
 
     Raises ConversionError for what the runtime's converter refuses.
     """
     exporter = import_module(f"targets.{runtime}.export")
     written: Path
     if quantized is None:
-        written = exporter.export(graph.module, inputs, path, precision="fp32")
+        written = exporter.export(graph.module, inputs, path, precision=weights)
         return written
     module = quantized.folded if exporter.FOLDED else quantized.unfolded
-    written = exporter.export(module, inputs, path, precision="int8", activations=activations)
+    written = exporter.export(
+        module, inputs, path, precision="int8", activations=activations, io=io
+    )
     return written

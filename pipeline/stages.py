@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipeline import activations, evaluate, pruning
 from pipeline import candidate as candidates
-from pipeline import evaluate, pruning
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
 from pipeline.exporting import export_graph
@@ -183,16 +183,29 @@ def _exported(
     runtimes: Sequence[str],
     refer: Callable[[Quantized, Path], None],
 ) -> Exported:
+    types = {runtime: activations.chosen(desk, runtime, settings) for runtime in runtimes}
+    io = settings.io if settings else "float32"
+    whole = settings is not None and settings.scheme == "int8"
+
     def work(folder: Path) -> None:
         graph = candidates.load(parent, desk.dense).graph
-        quantized = _quantized(desk, graph, parent, settings, folder) if settings else None
+        quantized = None
+        if settings and whole:
+            quantized = _quantized(desk, graph, parent, settings, folder)
         if quantized:
             refer(quantized, folder)
         failures = {}
         for index, runtime in enumerate(runtimes):
             desk.console.progress(f"exporting for {runtime}", index / len(runtimes))
             try:
-                _export_one(desk, graph, quantized, runtime, folder)
+                path = _file(folder, runtime)
+                path.parent.mkdir()
+                example = desk.task.example_inputs()
+                export_graph(
+                    graph, quantized, example, path,
+                    runtime=runtime, activations=types[runtime], io=io,
+                    weights=settings.scheme if settings and not whole else "fp32",
+                )  # fmt: skip
             except ConversionError as error:
                 failures[runtime] = str(error)
         atomic_write(folder / "failures.json", json.dumps(failures, indent=2) + "\n")
@@ -200,22 +213,12 @@ def _exported(
     inputs = {
         "parent": parent.name,
         "settings": settings.at_once.model_dump(mode="json") if settings else None,
-        "activations": {runtime: desk.device.activations_for(runtime) for runtime in runtimes},
+        "activations": types,
     }
     folder = computed(desk, name, inputs, work)
     failures = json.loads((folder / "failures.json").read_text())
     files = {one: _file(folder, one) for one in runtimes if one not in failures}
     return Exported(folder, files, failures)
-
-
-def _export_one(
-    desk: Desk, graph: Graph, quantized: Quantized | None, runtime: str, folder: Path
-) -> None:
-    path = _file(folder, runtime)
-    path.parent.mkdir()
-    activations = desk.device.activations_for(runtime)
-    inputs = desk.task.example_inputs()
-    export_graph(graph, quantized, inputs, path, runtime=runtime, activations=activations)
 
 
 def _quantized(

@@ -8,12 +8,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import activations
 from pipeline.cost.building import build, kept_table
 from pipeline.cost.setting_up import bench_for
 from pipeline.cost.table import CostTable
 from pipeline.desk import Desk
 from pipeline.results import Made
 from pipeline.workspace import atomic_write
+from targets.device import Activations
 from targets.errors import ConversionError, MeasurementInvalid
 
 MINUTES = 0.5
@@ -39,9 +41,11 @@ def of(desk: Desk, dense: Made, runtime: str) -> Kept:
     """
     desk.console.step(f"{runtime}: what widths and blocks cost there")
 
+    types = activations.chosen(desk, runtime, desk.quantize)
+
     def work(folder: Path) -> None:
         try:
-            _probed(desk, runtime).save(folder / _TABLE)
+            _probed(desk, runtime, types).save(folder / _TABLE)
         except (ConversionError, MeasurementInvalid) as error:
             atomic_write(folder / _REASON, json.dumps(str(error)) + "\n")
 
@@ -50,6 +54,7 @@ def of(desk: Desk, dense: Made, runtime: str) -> Kept:
         "settings": desk.quantize.model_dump(mode="json") if desk.quantize else None,
         "device": desk.device.model_dump(mode="json"),
         "minutes": MINUTES,
+        "activations": types,
     }
     folder = desk.workspace.step(f"cost-{runtime}", inputs, work)
     if (folder / _TABLE).exists():
@@ -62,11 +67,12 @@ def of(desk: Desk, dense: Made, runtime: str) -> Kept:
     return Kept(None, folder.name)
 
 
-def _probed(desk: Desk, runtime: str) -> CostTable:
+def _probed(desk: Desk, runtime: str, types: Activations) -> CostTable:
     batches, target = desk.task.batches("calibration"), desk.targets[runtime]
     bench = bench_for(
-        desk.dense, batches, desk.device, target, desk.quantize, desk.console.progress
-    )
+        desk.dense, batches, desk.device, target, desk.quantize, desk.console.progress,
+        activations=types,
+    )  # fmt: skip
     if (found := kept_table(bench.folder, bench.key)) is not None:
         desk.console.remark(f"a table from an earlier probing is used: {found.ended}")
         return found

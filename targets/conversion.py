@@ -21,8 +21,11 @@ from torch.export import ExportedProgram
 from targets.errors import ConversionError, EnvironmentFault
 from targets.lowering import Lowerings, lower
 
-Precision = Literal["fp32", "int8"]
+Precision = Literal["fp32", "int8", "float16", "int8-weights", "int4-weights"]
+SMALL_WEIGHTS: tuple[Precision, ...] = ("int8-weights", "int4-weights")
+"""Precisions of stored matrices alone."""
 Activations = Literal["int8", "uint8"]
+Io = Literal["int8", "float32"]
 
 KEPT_METADATA = ("val", "tensor_meta")
 MESSAGE_LENGTH = 300

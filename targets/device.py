@@ -18,6 +18,8 @@ Runtime = Literal["tflite", "openvino", "onnxruntime"]
 Activations = Literal["int8", "uint8"]
 
 SHIPPED = Path(__file__).parent / "devices"
+TAKES_EITHER: tuple[Runtime, ...] = ("onnxruntime",)
+"""Runtimes with 8-bit kernels of both types of activations; the others have int8's only."""
 _X86 = ("x86_64", "AMD64", "i686")
 
 

@@ -17,7 +17,8 @@ from pipeline.cost.table import CostTable, Probe
 from pipeline.prune.limits import Charge, Legal, Term
 from targets.measurement import median, unavailable
 
-_ELEMENT = {"fp32": 4.0, "int8": 1.0}
+_ELEMENT = {"fp32": 4.0, "int8": 1.0, "float16": 2.0, "int8-weights": 1.0, "int4-weights": 0.5}
+"""Bytes of a weight; what the fit makes of them holds for activations of another size too."""
 _RIDGE = 1e-4
 LEAST_MODELS = 3  # as many unknowns has the fit of memory
 

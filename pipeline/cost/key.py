@@ -28,7 +28,7 @@ class Key(Part):
     device: Mapping[str, str]
     runtime: str
     runtime_version: str
-    precision: Literal["fp32", "int8"]
+    precision: Literal["fp32", "int8", "float16", "int8-weights", "int4-weights"]
     activations: str
     threads: int = Field(ge=1)
     model: str

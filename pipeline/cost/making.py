@@ -42,7 +42,7 @@ class Maker:
     @property
     def precision(self) -> str:
         """What a table of these artifacts is of."""
-        return "fp32" if self.settings is None else "int8"
+        return "fp32" if self.settings is None else self.settings.scheme
 
     def make(self, graph: Graph, folder: Path) -> Artifact:
         """The graph's artifact in a folder, which is made; one that is there already is taken.
@@ -52,10 +52,13 @@ class Maker:
         path = folder / f"model{SUFFIX_OF_FORMAT[FORMAT_OF_RUNTIME[self.runtime]]}"
         if not path.is_file():
             folder.mkdir(parents=True, exist_ok=True)
-            quantized = self._quantized(graph, self.settings) if self.settings else None
+            settings = self.settings
+            whole = settings is not None and settings.scheme == "int8"
+            quantized = self._quantized(graph, settings) if settings and whole else None
             export_graph(
                 graph, quantized, graph.inputs, path,
                 runtime=self.runtime, activations=self.activations,
+                weights=settings.scheme if settings and not whole else "fp32",
             )  # fmt: skip
         sha256, size_bytes = digest(files_of(path))
         return Artifact(path, FORMAT_OF_RUNTIME[self.runtime], sha256, size_bytes, (), ())

@@ -13,7 +13,7 @@ from pipeline.cost.reading import read
 from pipeline.graph.trace import Graph
 from pipeline.prune.block_evidence import observe_blocks
 from pipeline.recipe import Quantize
-from targets.device import DeviceProfile
+from targets.device import Activations, DeviceProfile
 from targets.target import Target
 
 
@@ -25,6 +25,7 @@ def bench_for(
     settings: Quantize | None,
     progress: Progress,
     folder: Path | None = None,
+    activations: Activations | None = None,
 ) -> Bench:
     """The bench of one runtime and precision.
 
@@ -36,17 +37,18 @@ def bench_for(
         settings: how the recipe quantizes; None for float32.
         progress: told of every probe: a message, and the fraction done.
         folder: where tables are kept; None: the user's cache.
+        activations: the 8-bit type of a quantized model's; None: the device's usual one.
     """
     batches = [inputs for inputs, _ in _first(calibration)] if settings else []
     reading = read(graph)
-    activations = device.activations_for(target.runtime)
+    activations = activations or device.activations_for(target.runtime)
     maker = Maker(target.runtime, settings, activations, graph.inputs, few(batches))
     told, version = target.identify()
     key = Key(
         device=told,
         runtime=target.runtime,
         runtime_version=version,
-        precision="fp32" if settings is None else "int8",
+        precision=maker.precision,
         activations=activations if settings else "float",
         threads=target.threads,
         model=identity(reading.model),

@@ -5,13 +5,23 @@ from pathlib import Path
 import onnx
 import torch
 from onnx import NodeProto
+from torch.export import ExportedProgram
 
-from targets.conversion import Activations, Precision, converting, publish, specialise
+from targets.conversion import (
+    SMALL_WEIGHTS,
+    Activations,
+    Io,
+    Precision,
+    converting,
+    publish,
+    specialise,
+)
 from targets.errors import ConversionError
 from targets.lowering import ALL_ATTENTION
 from targets.onnxruntime.pooling import name_global_pooling
 from targets.onnxruntime.strip import strip
 from targets.onnxruntime.uint8 import to_uint8
+from targets.products import check_products
 
 FOLDED = True
 HEAVY = frozenset({"Conv", "Gemm", "MatMul"})
@@ -25,31 +35,40 @@ def export(
     *,
     precision: Precision,
     activations: Activations = "int8",
+    io: Io = "int8",
 ) -> Path:
     """Writes the graph as a static .onnx for these inputs (batch 1) and returns path.
 
     `module` is a torch.export graph; for int8 a PT2E-quantized one with folded weights, whose
     activations become uint8 where asked for: x86 kernels want that, and it changes no value.
+    Inputs and outputs stay float32, whatever `io` asks of runtimes whose files have a choice.
+    Of a float graph, weights alone can be in fewer bits.
     The same graph gives the same bytes in any process and folder.
-    Raises ConversionError for what the converter refuses, or where int8 was asked for and no
-    operator became it.
+    Raises ConversionError for what the converter refuses, where int8 was asked for and no operator
+    became it, or where small weights would make nothing faster.
     """
     with converting("ONNX Runtime"):
-        model = _convert(module, inputs)
+        program = specialise(module, inputs, ALL_ATTENTION)
+        if precision in SMALL_WEIGHTS:
+            check_products(program, "ONNX Runtime", precision)
+        model = _convert(program, inputs)
         if precision == "int8":
             _require_int8(model.graph)
         if precision == "int8" and activations == "uint8":
             to_uint8(model)
+        if precision not in ("fp32", "int8"):
+            from targets.onnxruntime.weights import with_small_weights
+
+            model = strip(with_small_weights(model, precision))
     publish({path: model.SerializeToString(deterministic=True)})
     return path
 
 
-def _convert(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> onnx.ModelProto:
-    traced = specialise(module, inputs, ALL_ATTENTION)
-    program = torch.onnx.export(traced, inputs, dynamo=True, verbose=False)
-    if program is None:
+def _convert(program: ExportedProgram, inputs: tuple[torch.Tensor, ...]) -> onnx.ModelProto:
+    converted = torch.onnx.export(program, inputs, dynamo=True, verbose=False)
+    if converted is None:
         raise ConversionError("ONNX Runtime can't take the model: nothing came of the conversion")
-    model = program.model_proto
+    model = converted.model_proto
     name_global_pooling(model)
     return strip(model)
 

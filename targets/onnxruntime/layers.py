@@ -25,10 +25,9 @@ def expose(path: str, copy: str) -> List[Exposed]:
     for node in graph.node:
         if node.op_type != "QuantizeLinear" or node.input[0] in constants:
             continue
-        affine = [constants.get(name) for name in node.input[1:3]]
-        if len(affine) < 2 or any(one is None or one.size != 1 for one in affine):
-            continue
-        found.append(_exposed(node, affine[0], affine[1], graph, places))
+        affine = [constants[name] for name in node.input[1:3] if name in constants]
+        if [one.size for one in affine] == [1, 1] and affine[1].dtype in OFFSET:
+            found.append(_exposed(node, affine[0], affine[1], graph, places))
     onnx.save(model, copy)
     return found
 

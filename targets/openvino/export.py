@@ -1,17 +1,26 @@
 """Exports a graph to OpenVINO's IR. Desk side: imports torch."""
 
-import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.export import ExportedProgram
 
-from targets.conversion import Activations, Precision, converting, publish, specialise
+from targets.conversion import (
+    SMALL_WEIGHTS,
+    Activations,
+    Io,
+    Precision,
+    converting,
+    publish,
+    specialise,
+)
 from targets.errors import ConversionError
 from targets.lowering import GROUPED_ATTENTION
+from targets.openvino.saving import rename, serialise
 from targets.openvino.telemetry import declined
+from targets.products import check_products
 
 if TYPE_CHECKING:
     import openvino
@@ -19,8 +28,6 @@ if TYPE_CHECKING:
 FOLDED = False
 HEAVY = frozenset({"Convolution", "GroupConvolution", "MatMul"})
 WEIGHT_PATH = frozenset({"Convert", "Multiply", "Reshape", "Subtract", "Transpose"})
-BETWEEN_TAGS = re.compile(rb">\s+<")
-NUMBERED = re.compile(r"^\w+_\d+$")
 
 
 def export(
@@ -30,31 +37,43 @@ def export(
     *,
     precision: Precision,
     activations: Activations = "int8",
+    io: Io = "int8",
 ) -> Path:
     """Writes the graph as a static .xml with its .bin for these inputs (batch 1); returns path.
 
     `module` is a torch.export graph; for int8 a PT2E-quantized one, weights not folded.
-    Weights are never compressed to float16. The same graph gives the same bytes in any process.
-    Raises ConversionError for what the converter refuses, or where int8 was asked for and no
-    operator became it.
+    Inputs and outputs stay float32, whatever `io` asks of runtimes whose files have a choice.
+    Weights are compressed to float16 only where that is asked for; those of a float graph alone
+    can be in fewer bits. The same graph gives the same bytes in any process.
+    Raises ConversionError for what the converter refuses, where int8 was asked for and no operator
+    became it, or where small weights would make nothing faster.
     """
     with converting("OpenVINO"):
-        model = _convert(module, inputs)
+        program = specialise(module, inputs, GROUPED_ATTENTION)
+        if precision in SMALL_WEIGHTS:
+            check_products(program, "OpenVINO", precision)
+        model = _convert(program, inputs, precision)
         if precision == "int8":
             _require_int8(model)
-        topology, weights = _serialise(model)
+        topology, weights = serialise(model, float16=precision == "float16")
     publish({path: topology, path.with_suffix(".bin"): weights})
     return path
 
 
-def _convert(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> "openvino.Model":
+def _convert(
+    program: ExportedProgram, inputs: tuple[torch.Tensor, ...], precision: Precision
+) -> "openvino.Model":
     with declined():
         import openvino
 
     shapes = [list(tensor.shape) for tensor in inputs]
-    model = openvino.convert_model(specialise(module, inputs, GROUPED_ATTENTION), input=shapes)
+    model = openvino.convert_model(program, input=shapes)
     _share_ranges(model)
-    _rename(model)
+    if precision in SMALL_WEIGHTS:
+        from targets.openvino.weights import with_small_weights
+
+        with_small_weights(model, precision)
+    rename(model)
     return model
 
 
@@ -70,14 +89,6 @@ def _share_ranges(model: "openvino.Model") -> None:
             values = [node.input_value(index).get_node().get_data() for index in (taken, given)]
             if np.array_equal(*values):
                 node.input(taken).replace_source_output(node.input_value(given))
-
-
-def _rename(model: "openvino.Model") -> None:
-    """Numbers nodes by their place in the graph: OpenVINO counts them over the whole process."""
-    model.set_friendly_name("main_graph")
-    for position, node in enumerate(model.get_ordered_ops()):
-        if NUMBERED.match(node.get_friendly_name()) and node.get_type_name() != "Parameter":
-            node.set_friendly_name(f"{node.get_type_name()}_{position}")
 
 
 def _require_int8(model: "openvino.Model") -> None:
@@ -98,15 +109,3 @@ def _is_quantized(node: "openvino.Node") -> bool:
         weight = weight.input_value(0).get_node()
     is_integer = weight.get_element_type().to_string() in {"i8", "u8"}
     return data.get_type_name() == "FakeQuantize" and is_integer
-
-
-def _serialise(model: "openvino.Model") -> tuple[bytes, bytes]:
-    """The contents of the .xml, without its indentation (a third of it), and of the .bin."""
-    import openvino
-
-    with tempfile.TemporaryDirectory() as folder:
-        topology = Path(folder) / "model.xml"
-        openvino.save_model(model, topology, compress_to_fp16=False)
-        return BETWEEN_TAGS.sub(b"><", topology.read_bytes()), topology.with_suffix(
-            ".bin"
-        ).read_bytes()
