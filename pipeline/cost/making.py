@@ -15,6 +15,7 @@ from pipeline.prune.surgery import apply
 from pipeline.quantize import Quantized, quantize
 from pipeline.recipe import Quantize
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT, Artifact, digest, files_of
+from targets.conversion import Precision
 from targets.device import Activations
 
 EXAMPLES = 8
@@ -40,7 +41,7 @@ class Maker:
     calibration: Sequence[tuple[torch.Tensor, ...]]
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         """What a table of these artifacts is of."""
         return "fp32" if self.settings is None else self.settings.scheme
 

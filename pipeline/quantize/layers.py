@@ -17,7 +17,7 @@ from torch import Tensor, fx
 from pipeline.inference import infer
 
 QUANTIZE = "quantized_decomposed.quantize_per_tensor.default"
-MOST_BYTES = 8_000_000
+MOST_BYTES = 4_000_000
 """Of one sample's layers and more samples beside it, as long as they fit: ResNet-20 for CIFAR has
 some 0.3 MB each, MobileNetV2 at 224 pixels 7 MB."""
 MOST_SAMPLES = 16

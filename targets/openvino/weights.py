@@ -37,16 +37,8 @@ def _decompressed(matrix: NDArray[np.float32], bits: int) -> openvino.Node:
     greatest = 2 ** (bits - 1) - 1
     scales = np.maximum(np.abs(grouped).max(axis=-1, keepdims=True) / greatest, 2.0**-126)
     integers = np.clip(np.rint(grouped / scales), -greatest, greatest).astype(np.int8)
-    stored = ops.constant(openvino.Tensor(_packed(integers, bits), integers.shape, TYPES[bits]))
+    stored = ops.constant(integers, TYPES[bits])
     real = ops.multiply(ops.convert(stored, "f32"), ops.constant(scales.astype(np.float32)))
     if groups == 1:
         return real
     return ops.reshape(real, ops.constant(np.array([channels, summed], np.int64)), False)
-
-
-def _packed(integers: NDArray[np.int8], bits: int) -> NDArray[np.int8]:
-    """4 bits in pairs, the first in the lower half of its byte."""
-    if bits == 8:
-        return integers
-    halves = (integers.reshape(-1, 2) & 0xF).astype(np.uint8)
-    return (halves[:, 0] | (halves[:, 1] << 4)).view(np.int8)

@@ -52,7 +52,7 @@ def _replaced(model: schema.ModelT, tensors: list[int], kind: str) -> dict[int, 
         new = schema.TensorT()
         new.name, new.shape, new.shapeSignature = old.name, old.shape, old.shapeSignature
         new.type, new.buffer, new.hasRank = schema.TensorType.FLOAT32, 0, old.hasRank
-        old.name = old.name + b"_" + kind.lower()
+        old.name = old.name + f"_{kind.lower()}".encode()
         graph.tensors.append(new)
         found[index] = len(graph.tensors) - 1
     return found
