@@ -5,6 +5,7 @@ for all. Subtracted from the bias it costs nothing (Nagel et al. 2019, "Data-Fre
 section 4.2, in its empirical form, appendix D).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from pipeline.graph import Graph
 from pipeline.prune.consumers.walk import Walk
-from pipeline.quantize.fold import bias_of, fold, weight_of, weighted
+from pipeline.quantize.fold import bias_of, fold, stored, weight_of, weighted
 from pipeline.quantize.observe import checked
 from pipeline.quantize.plan import QuantPlan
 from pipeline.quantize.progress import Tell, silently
@@ -43,7 +44,8 @@ def correct_bias(
     """A copy of the graph whose int8 operators give, on average per channel, what they gave in
     float; batch norms are folded. Weights stay, so that the plan still fits.
 
-    Operators are corrected in the graph's order, each on inputs that those before it give.
+    Operators are corrected in the graph's order, each on inputs that those before it give. A bias
+    that several share is left as it is.
 
     Args:
         graph: the float graph. It is not changed.
@@ -58,7 +60,12 @@ def correct_bias(
     rounded = replica(folded, plan).module
     dense_walk, rounded_walk = (Walk(one, inputs, {}) for one in (fold(graph).module, rounded))
     planned = {entry.weight for entry in plan.weights}
-    nodes = [node for node in weighted(folded.module) if weight_of(node) in planned]
+    uses = Counter(bias_of(node) for node in weighted(folded.module))
+    nodes = [
+        node
+        for node in weighted(folded.module)
+        if weight_of(node) in planned and uses[bias_of(node)] == 1
+    ]
     shifts = []
     for done, node in enumerate(nodes):
         tell("correcting biases", done / len(nodes))
@@ -68,7 +75,7 @@ def correct_bias(
         means = _means(dense_walk, node.name, axis)
         shift = means - _means(rounded_walk, node.name, axis)
         for module in (folded.module, rounded):
-            module.get_parameter(bias_of(node)).add_(shift.float())
+            stored(module, bias_of(node)).add_(shift.float())
         rounded_walk.again([node.name])
         shifts.append(Shift(node.name, float(shift.norm() / means.norm().clamp_min(1e-30))))
     return Corrected(folded, tuple(shifts))

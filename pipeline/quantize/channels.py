@@ -12,7 +12,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pipeline.graph.operators.entry import bind, operator_name
-from pipeline.quantize.fold import bias_of, weight_of, weighted
+from pipeline.quantize.fold import bias_of, stored, weight_of, weighted
 from pipeline.quantize.quantizer import is_float
 
 ELEMENTWISE = frozenset(
@@ -165,13 +165,17 @@ class _Flow:
 
 
 def _outputs(module: GraphModule, node: Node) -> int:
-    return len(module.get_parameter(bias_of(node)))
+    return len(stored(module, bias_of(node)))
 
 
 def _used_twice(module: GraphModule) -> set[str]:
     """Weights and biases that several nodes read, or one under several names."""
     uses: dict[str, int] = {}
-    tensors = {name: id(one) for name, one in module.named_parameters(remove_duplicate=False)}
+    tensors = {
+        name: id(one)
+        for named in (module.named_parameters, module.named_buffers)
+        for name, one in named(remove_duplicate=False)
+    }
     for node in module.graph.nodes:
         if node.op == "get_attr":
             uses[str(node.target)] = uses.get(str(node.target), 0) + len(node.users)

@@ -20,14 +20,15 @@ from torch.utils._pytree import tree_leaves
 from pipeline.graph import Graph
 from pipeline.graph.operators.entry import bind
 from pipeline.quantize.channels import Stream, streams
-from pipeline.quantize.fold import bias_of, fold, weight_of
+from pipeline.quantize.fold import bias_of, fold, stored, weight_of
 from pipeline.quantize.observe import checked
 from pipeline.quantize.quantizer import fused_activation
 
 TOLERANCE = 1e-5
 """Of the largest output: float32 rounds each weight and each bias once more."""
+PASSES = 2
 DEAD = 1e-6
-"""A channel of less than this share of the largest is left as it is: nothing is gained there."""
+"""A channel of less than this share of the largest goes with the others."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,15 @@ def equalize(graph: Graph, batches: Sequence[tuple[Tensor, ...]]) -> Equalized:
     inputs = list(checked(graph, batches))
     before, after = fold(graph), fold(graph)
     found = streams(after.module)
-    ranges = _ranges(after.module, found, inputs)
-    changed, declined = [], []
-    for stream in found:
-        name = stream.tensors[0].name
-        if stream.pinned:
-            declined.append((name, stream.pinned))
-            continue
-        seen = _seen(stream, ranges)
-        factors = _factors(after.module, stream, seen)
-        _rescale(after.module, stream, factors)
-        changed.append((name, _spread(seen), _spread(seen / factors)))
+    free = [stream for stream in found if not stream.pinned]
+    ranges = _ranges(after.module, free, inputs)
+    seen = [_seen(stream, ranges) for stream in free]
+    left = _rescale_all(after.module, free, seen)
+    changed = [
+        (stream.tensors[0].name, _spread(one), _spread(other))
+        for stream, one, other in zip(free, seen, left, strict=True)
+    ]
+    declined = [(stream.tensors[0].name, stream.pinned) for stream in found if stream.pinned]
     error = _error(before.module, after.module, inputs[0])
     if not error <= TOLERANCE:
         why = f"the outputs moved by {error:.1g} of the largest"
@@ -106,7 +105,7 @@ class _Ranges(fx.Interpreter):
 def _ranges(
     module: GraphModule, found: Sequence[Stream], batches: Sequence[tuple[Tensor, ...]]
 ) -> dict[str, Tensor]:
-    looking = _Ranges(module, [stream for stream in found if not stream.pinned])
+    looking = _Ranges(module, found)
     for inputs in batches:
         looking.run(*inputs)
     return looking.found
@@ -117,6 +116,20 @@ def _seen(stream: Stream, ranges: dict[str, Tensor]) -> Tensor:
     rounded = [node for node in stream.tensors if fused_activation(node) is None]
     found = [ranges[node.name].double().reshape(stream.size, -1).amax(1) for node in rounded]
     return torch.stack(found).amax(0)
+
+
+def _rescale_all(
+    module: GraphModule, free: Sequence[Stream], seen: Sequence[Tensor]
+) -> list[Tensor]:
+    """Rescales in place, and gives the ranges that are left. Proportions are final after one pass;
+    the size of all factors together depends on the neighbours'."""
+    left = list(seen)
+    for _ in range(PASSES):
+        for index, stream in enumerate(free):
+            factors = _factors(module, stream, left[index])
+            _rescale(module, stream, factors)
+            left[index] = left[index] / factors
+    return left
 
 
 def _factors(module: GraphModule, stream: Stream, seen: Tensor) -> Tensor:
@@ -134,7 +147,8 @@ def _factors(module: GraphModule, stream: Stream, seen: Tensor) -> Tensor:
         return torch.ones_like(seen)
     factors = torch.where(alive, (seen / weighed).sqrt(), 1.0)
     balance = (made / raw / factors.square())[alive].log().mean() / 2
-    return torch.where(alive, factors * balance.exp(), 1.0)
+    usual = factors[alive].log().mean().exp()
+    return torch.where(alive, factors, usual) * balance.exp()
 
 
 def _rows(module: GraphModule, node: Node) -> Tensor:
@@ -165,7 +179,7 @@ def _rescale(module: GraphModule, stream: Stream, factors: Tensor) -> None:
         weight = _weight(module, node)
         factor = factors.reshape(-1, *[1] * (weight.dim() - 1))
         weight.copy_(weight.double() / factor)
-        bias = module.get_parameter(bias_of(node))
+        bias = stored(module, bias_of(node))
         bias.copy_(bias.double() / factors)
     for node, repeat in stream.consumers:
         weight = _weight(module, node)
@@ -175,7 +189,7 @@ def _rescale(module: GraphModule, stream: Stream, factors: Tensor) -> None:
 
 
 def _weight(module: GraphModule, node: Node) -> Tensor:
-    return module.get_parameter(str(weight_of(node))).detach()
+    return stored(module, str(weight_of(node)))
 
 
 def _spread(ranges: Tensor) -> float:

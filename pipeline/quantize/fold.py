@@ -6,6 +6,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pipeline.graph import Graph
+from pipeline.graph.attributes import attribute
 from pipeline.quantize import rules
 from pipeline.quantize.pt2e import fold_batch_norms
 
@@ -25,6 +26,14 @@ def fold(graph: Graph) -> Graph:
             _give_bias(folded.module, node)
     folded.module.recompile()
     return folded
+
+
+def stored(module: torch.nn.Module, name: str) -> torch.Tensor:
+    """The parameter or buffer of this name, without its gradient: for its value, or to be changed
+    in place."""
+    found = attribute(module, name)
+    assert isinstance(found, torch.Tensor), f"'{name}' is no tensor"
+    return found.detach()
 
 
 def weighted(module: GraphModule) -> list[Node]:
@@ -50,13 +59,16 @@ def bias_of(node: Node) -> str:
 
 
 def _give_bias(module: GraphModule, node: Node) -> None:
-    weight = module.get_parameter(str(weight_of(node)))
-    axis = rules.WEIGHTED[node.target]
-    bias = torch.nn.Parameter(weight.new_zeros(weight.shape[axis]), weight.requires_grad)
-    owner, _, name = f"{weight_of(node)}_bias".rpartition(".")
-    module.get_submodule(owner).register_parameter(name, bias)
+    """A bias of zeros of the operator's own, though others may share its weight."""
+    name = str(weight_of(node))
+    weight = stored(module, name)
+    owner, _, last = name.rpartition(".")
+    last = f"{last}_bias"
+    while hasattr(module.get_submodule(owner), last):
+        last += "_again"
+    bias = torch.nn.Parameter(weight.new_zeros(weight.shape[rules.WEIGHTED[node.target]]))
+    module.get_submodule(owner).register_parameter(last, bias)
     with module.graph.inserting_before(node):
-        stored = module.graph.get_attr(f"{weight_of(node)}_bias")
-    mode = node.meta["val"].fake_mode
-    stored.meta["val"] = mode.from_tensor(bias, static_shapes=True)
-    node.args = (*node.args[:2], stored, *node.args[3:])
+        made = module.graph.get_attr(f"{owner}.{last}" if owner else last)
+    made.meta["val"] = node.meta["val"].fake_mode.from_tensor(bias, static_shapes=True)
+    node.args = (*node.args[:2], made, *node.args[3:])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.fx import GraphModule, Node
 
+from pipeline.quantize.fold import stored
 from pipeline.quantize.pt2e import FixedQParamsObserver, PerChannelMinMaxObserver, prepare_pt2e
 from pipeline.quantize.quantizer import EdgeQuantizer
 from targets.conversion import silence
@@ -54,7 +55,7 @@ class Prepared:
 
     def weight(self, place: Place) -> torch.Tensor:
         """The stored tensor at a weight's place, batch norms folded in."""
-        return self.module.get_parameter(str(place.observed.target))
+        return stored(self.module, str(place.observed.target))
 
     def replace(self, place: Place, observer: torch.nn.Module) -> None:
         """Puts another observer there."""

@@ -4,7 +4,6 @@ Pure, and free of torch. Every range is within the observed one, and holds 0.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -17,6 +16,8 @@ LEAST, GREATEST = -128, 127
 LEVELS = GREATEST - LEAST + 1
 SHRINKAGE = np.linspace(1.0, 0.3, 71)
 """Candidates for a range, as fractions of the observed one."""
+MOST_CLIPPED = 0.01
+"""Share of values that the least divergence may clip."""
 TAIL = 0.5e-4
 """What a percentile range leaves out at each end: 0.01 % of all values together."""
 
@@ -60,10 +61,8 @@ def least_squares(histogram: Histogram) -> tuple[float, float]:
 
 def entropy(histogram: Histogram) -> tuple[float, float]:
     """The range whose 256 levels lose the least information about the values (Migacz 2017, "8-bit
-    inference with TensorRT"). Values in the bin of 0 don't count: int8 holds 0 exactly."""
-    counts = histogram.counts.copy()
-    counts[BINS // 2] = 0
-    return _narrowed(replace(histogram, counts=counts), _divergences)
+    inference with TensorRT")."""
+    return _narrowed(histogram, _divergences)
 
 
 METHODS: Mapping[Range, Callable[[Histogram], tuple[float, float]]] = MappingProxyType(
@@ -77,9 +76,13 @@ METHODS: Mapping[Range, Callable[[Histogram], tuple[float, float]]] = MappingPro
 
 
 def _narrowed(histogram: Histogram, errors: Errors) -> tuple[float, float]:
-    """The best of the candidates, the widest of equals; each end moved in turn, the other fixed."""
+    """The best of the candidates, the widest of equals; each end moved in turn, the other fixed.
+
+    The bin of 0 doesn't count: behind a rectifier most values are 0, which int8 holds exactly.
+    """
     low, high = min_max(histogram)
     occupied = histogram.counts > 0
+    occupied[BINS // 2] = False
     values, counts = histogram.centres[occupied], histogram.counts[occupied]
     for _ in range(2):
         highs = high * SHRINKAGE
@@ -105,11 +108,13 @@ def _divergences(values: Values, counts: Counts, lows: Values, highs: Values) ->
 
 def _divergence(values: Values, counts: Counts, low: float, high: float) -> float:
     """Kullback-Leibler divergence of the clipped values from what the levels leave of them: within
-    a level, all occupied bins alike."""
+    a level, all occupied bins alike. A value that is very frequent looks worth any clipping that
+    gives it a level of its own, so clipping is bounded."""
     inside = (values >= low) & (values <= high)
+    clipped = counts[~inside].sum() / max(1, counts.sum())
+    if high <= low or clipped > MOST_CLIPPED:
+        return 0.0 if high <= low else np.inf
     kept = counts[inside].astype(np.float64)
-    if not len(kept) or high <= low:
-        return 0.0
     level = np.minimum((values[inside] - low) / (high - low) * LEVELS, LEVELS - 1).astype(np.int64)
     sums, sizes = np.bincount(level, kept), np.bincount(level)
     left = sums[level] / sizes[level]

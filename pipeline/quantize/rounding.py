@@ -19,7 +19,7 @@ from pipeline.graph import Graph
 from pipeline.graph.operators.entry import bind
 from pipeline.prune.consumers.rows import Rows, rows
 from pipeline.prune.consumers.walk import Walk
-from pipeline.quantize.fold import fold, weight_of, weighted
+from pipeline.quantize.fold import fold, stored, weight_of, weighted
 from pipeline.quantize.observe import checked
 from pipeline.quantize.plan import QuantPlan, WeightQuantization
 from pipeline.quantize.prepared import Prepared
@@ -143,14 +143,14 @@ class _Work:
         moved = float((chosen != fit.nearest()).float().mean())
         with torch.no_grad():
             for module in (self.graph.module, self._rounded.module):
-                weight = module.get_parameter(name)
+                weight = stored(module, name)
                 weight.copy_(fit.reals(chosen).reshape(weight.shape))
             self._walk.again([*(read.name for read in reversed(_weight_path(inner))), node.name])
         ratio = float(error / nearest) if float(nearest) > 0 else 1.0
         return RoundedWeight(node.name, ratio, moved)
 
     def _fit(self, node: Node, inner: Node, rounding: WeightRounding) -> "_Fit":
-        weight = self.graph.module.get_parameter(str(weight_of(node))).detach()
+        weight = stored(self.graph.module, str(weight_of(node)))
         reads = rows(node, weight)
         source = inner.all_input_nodes[0].name
         inputs, targets = [], []
@@ -162,7 +162,7 @@ class _Work:
             targets.append(reads.outputs(target, places))
         bias = bind(inner)["bias"]
         assert isinstance(bias, Node)
-        offset = self._rounded.module.get_parameter(str(bias.target)).detach()
+        offset = stored(self._rounded.module, str(bias.target))
         return _Fit(
             torch.cat(inputs, 1),
             torch.cat(targets, 1),

