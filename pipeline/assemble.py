@@ -2,14 +2,18 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from pipeline import ways
 from pipeline.desk import Desk
 from pipeline.evidence import Seen
 from pipeline.gated import Gated
+from pipeline.leftovers import facts
 from pipeline.prune import PrunePlan
 from pipeline.quantize import QuantPlan
+from pipeline.quantizing import PLAN
+from pipeline.report.climbed import rung_row
 from pipeline.report.document import (
     ArtifactFacts,
     Attempt,
@@ -17,6 +21,8 @@ from pipeline.report.document import (
     Declined,
     Epoch,
     Executed,
+    ExecutionFacts,
+    Finding,
     FrontPoint,
     Line,
     MeasurementSummary,
@@ -29,10 +35,11 @@ from pipeline.report.document import (
 )
 from pipeline.report.gate import gate_row
 from pipeline.report.storage import samples_path
-from pipeline.results import Made, Results
+from pipeline.results import Judged, Made, Results
 from pipeline.tools import versions
 from targets.artifact import files_of, gzipped_bytes
 from targets.budget import Verdict
+from targets.execution import EIGHT_BIT
 from targets.measurement import Measurement
 from targets.trial import Trial
 
@@ -50,11 +57,11 @@ def assemble(desk: Desk, results: Results) -> tuple[Report, Samples]:
     ]
     candidates = [
         _gated(
-            _judged(desk, judged.made, runtime, one, samples, selected=judged is chosen[runtime]),
+            _judged(desk, judged, runtime, samples, selected=judged is chosen[runtime]),
             results.gated.get(runtime),
         )
         for judged in results.judged
-        for runtime, one in judged.trials.items()
+        for runtime in judged.trials
     ]
     report = Report(
         recipe=desk.loaded.name,
@@ -89,9 +96,8 @@ def _row(desk: Desk, made: Made, runtime: str, measured: Measurement, samples: S
     )
 
 
-def _judged(
-    desk: Desk, made: Made, runtime: str, trial: Trial, samples: Samples, *, selected: bool
-) -> Row:
+def _judged(desk: Desk, judged: Judged, runtime: str, samples: Samples, *, selected: bool) -> Row:
+    made, trial = judged.made, judged.trials[runtime]
     row = _row(desk, made, runtime, trial.candidate, samples)
     plans = _plans(made)
     return row.model_copy(
@@ -103,7 +109,12 @@ def _judged(
             "pinned": _pinned(plans),
             "macs_pinned_share": _pinned_share(plans),
             "float_operators": _floats(made),
-            **_recovery(made),
+            "execution": _execution(made, runtime),
+            "placed": judged.placed.get(runtime, ""),
+            "rungs": tuple(map(rung_row, judged.climbed.get(runtime, ()))),
+            "findings": tuple(map(Finding.model_validate, judged.doubts)),
+            **_trained(made.folder / "history.json", "history", "training"),
+            **_trained(made.folder / "qat.json", "aware_history", "aware"),
             "attempts": _attempts(made, runtime, trial, samples),
         }
     )
@@ -142,9 +153,14 @@ def _executed(seen: Seen) -> tuple[Executed, ...]:
 
 def _lineage(made: Made) -> tuple[str, ...]:
     lines = json.loads((made.folder / "candidate.json").read_text())["lineage"]
-    if (made.exported.folder / "quant_plan.json").exists():
-        lines.append("quantize: int8, one plan for all runtimes")
+    if (made.exported.folder / PLAN).exists():
+        lines.append(_quantized(QuantPlan.load(made.exported.folder / PLAN)))
     return tuple(lines)
+
+
+def _quantized(plan: QuantPlan) -> str:
+    kept = f", {len(plan.keeps)} operators kept float" if plan.keeps else ""
+    return f"quantize: int8, ranges by {plan.settings.range}{kept}"
 
 
 def _verdict(verdict: Verdict) -> RowVerdict:
@@ -183,21 +199,28 @@ def _pinned_share(plans: tuple[PrunePlan, ...]) -> float | None:
 
 
 def _floats(made: Made) -> tuple[Declined, ...]:
-    path = made.exported.folder / "quant_plan.json"
+    path = made.exported.folder / PLAN
     floats = QuantPlan.load(path).floats if path.exists() else ()
     return tuple(Declined(name=f"{one.node} ({one.operator})", reason=one.reason) for one in floats)
 
 
-def _recovery(made: Made) -> dict[str, object]:
-    """The row's keys that tell of recovery; none where there was none."""
-    path = made.folder / "history.json"
+def _trained(path: Path, history: str, training: str) -> dict[str, object]:
+    """The row's keys that tell of a training, by their names; none where there was none."""
     if not path.exists():
         return {}
     found: dict[str, Any] = json.loads(path.read_text())
     return {
-        "history": tuple(Epoch.model_validate(one) for one in found["epochs"]),
-        "training": Training.model_validate(found["training"]),
+        history: tuple(Epoch.model_validate(one) for one in found["epochs"]),
+        training: Training.model_validate(found["training"]),
     }
+
+
+def _execution(made: Made, runtime: str) -> ExecutionFacts | None:
+    """Of what runs on integers."""
+    description, path = made.seen[runtime].description, made.exported.folder / PLAN
+    if not any(one.dtype in EIGHT_BIT for one in description.executed):
+        return None
+    return facts(description.execution, QuantPlan.load(path) if path.exists() else None)
 
 
 def _attempts(made: Made, runtime: str, trial: Trial, samples: Samples) -> tuple[Attempt, ...]:

@@ -7,7 +7,7 @@ Everything that decides happens before any training; what can't be met is said t
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipeline import costing, evidence, making, stages
+from pipeline import costing, evidence, stages
 from pipeline.desk import Desk
 from pipeline.drafting import (
     Drafts,
@@ -19,9 +19,10 @@ from pipeline.drafting import (
     unread,
     weigh_all,
 )
+from pipeline.finishing import finish
 from pipeline.landing import Landing, land
 from pipeline.recipe import Prune
-from pipeline.results import Judged, Made, Results
+from pipeline.results import Judged, Made, Results, together
 from pipeline.search import Goal, Tried
 
 
@@ -48,8 +49,9 @@ def meet(
     landings: list[Landing] = []
     for runtimes in _together(settings, tuple(lines)):
         start = _Start(work, {runtime: lines[runtime] for runtime in runtimes})
-        whole = start.unpruned()
-        judged += [whole] if whole else []
+        found = start.unpruned()
+        judged += found
+        whole = together(found) if found else None
         landing, failures = start.landing(whole, known)
         landings += [landing] if landing else []
         refused |= failures
@@ -80,14 +82,14 @@ class _Work:
         for one in landings:
             groups.setdefault((one.name, bool(one.unreachable)), []).append(one)
         self._tell_recoveries(sum(not unreachable for _, unreachable in groups))
-        return [self._candidate(group) for group in groups.values()]
+        return [one for group in groups.values() for one in self._candidates(group)]
 
     def _tell_recoveries(self, plans: int) -> None:
         if (recover := self.desk.recover) is not None and plans:
             often = f", once for each of {plans} plans (share: true makes one)" * (plans > 1)
             self.desk.console.step(f"to recover: {recover.told}{often}")
 
-    def _candidate(self, group: Sequence[Landing]) -> Judged:
+    def _candidates(self, group: Sequence[Landing]) -> tuple[Judged, ...]:
         desk, first = self.desk, group[0]
         runtimes = tuple(runtime for one in group for runtime in one.runtimes)
         folder = self.dense.folder
@@ -103,8 +105,8 @@ class _Work:
         name = self.prefix + self._name(first, runtimes)
         if first.unreachable:
             least = evidence.UNTRAINED
-            return making.finish(desk, self.dense, name, folder, runtimes, least)
-        return making.finish(desk, self.dense, name, folder, runtimes)
+            return finish(desk, self.dense, name, folder, runtimes, least)
+        return finish(desk, self.dense, name, folder, runtimes)
 
     def _name(self, landing: Landing, runtimes: tuple[str, ...]) -> str:
         kind = "nearest" if landing.unreachable else "planned"
@@ -121,14 +123,14 @@ class _Start:
     work: _Work
     lines: Lines
 
-    def unpruned(self) -> Judged | None:
-        """The unpruned candidate, where a short sitting sees it within all limits on cost."""
+    def unpruned(self) -> tuple[Judged, ...]:
+        """The unpruned candidates, where a short sitting sees them within all limits on cost."""
         if not Tried("", 0.0, readings_of(self._goals(), self.lines)).meets:
-            return None
+            return ()
         work, runtimes = self.work, tuple(self.lines)
         work.desk.console.remark(f"{', '.join(runtimes)}: nothing need be pruned")
         name = f"{work.prefix}unpruned"
-        return making.finish(work.desk, work.dense, name, work.dense.folder, runtimes)
+        return finish(work.desk, work.dense, name, work.dense.folder, runtimes)
 
     def landing(
         self, whole: Judged | None, known: Sequence[Landing]

@@ -26,11 +26,13 @@ class Candidate:
         graph: the traced module, with its example inputs.
         plans: the pruning plans that led from the dense graph to this one, in order.
         lineage: what was done, in words, oldest first.
+        folded: whether batch norms were folded into the operators before them.
     """
 
     graph: Graph
     plans: tuple[PrunePlan, ...] = ()
     lineage: tuple[str, ...] = field(default=("dense",))
+    folded: bool = False
 
     def pruned(self, plan: PrunePlan, graph: Graph) -> "Candidate":
         """This candidate after a plan was applied to its graph."""
@@ -46,12 +48,20 @@ class Candidate:
         """This candidate with other weights, and what changed them."""
         return replace(self, graph=graph, lineage=(*self.lineage, line))
 
+    def with_folded(self, graph: Graph, line: str) -> "Candidate":
+        """As `with_graph`, where batch norms were folded too."""
+        return replace(self.with_graph(graph, line), folded=True)
+
     def save(self, folder: Path) -> None:
         """Writes plan-N.json, weights.safetensors and candidate.json into the folder."""
         for index, plan in enumerate(self.plans):
             plan.save(folder / f"plan-{index}.json")
         save_file(_weights(self.graph.module), folder / "weights.safetensors")
-        facts = {"plans": len(self.plans), "lineage": list(self.lineage)}
+        facts = {
+            "plans": len(self.plans),
+            "lineage": list(self.lineage),
+            "folded": self.folded,
+        }
         atomic_write(folder / "candidate.json", json.dumps(facts, indent=2) + "\n")
 
 
@@ -75,11 +85,16 @@ def load(folder: Path, dense: Graph) -> Candidate:
     for plan in plans:
         graph = apply(graph, plan)
     graph = graph if plans else dense.copy()
+    folded = bool(facts.get("folded"))
+    if folded:
+        from pipeline.quantize.fold import fold  # takes seconds to import, and few need it
+
+        graph = fold(graph)
     try:
         _restore(graph.module, weights)
     except RuntimeError as error:
         raise ArtifactError(f"{folder}/weights.safetensors: of another model: {error}") from error
-    return Candidate(graph, plans, tuple(facts["lineage"]))
+    return Candidate(graph, plans, tuple(facts["lineage"]), folded)
 
 
 def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:

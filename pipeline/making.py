@@ -55,30 +55,6 @@ def judge(desk: Desk, dense: Made, made: Made) -> Judged:
     return Judged(made, trials)
 
 
-def finish(
-    desk: Desk,
-    dense: Made,
-    name: str,
-    folder: Path,
-    runtimes: Sequence[str],
-    least: Least = evidence.TRAINED,
-) -> Judged:
-    """A shaped model as the candidate that it is: quantized where the recipe says so, and judged.
-
-    Args:
-        desk: what the run works with.
-        dense: the baseline.
-        name: what was done to it so far.
-        folder: the shaped candidate.
-        runtimes: those that it is made for.
-        least: how faithful to the quantized torch graph a quantized artifact has to be.
-    """
-    parts = [name, "int8" if desk.quantize else ""]
-    name = "-".join(part for part in parts if part)
-    desk.console.step(f"{name}: exporting, scoring and measuring beside dense")
-    return judge(desk, dense, make(desk, name, folder, desk.quantize, runtimes, least))
-
-
 def check_any(made: Sequence[Made], failures: Mapping[str, str]) -> None:
     """Raise ConversionError, with the failures, where no runtime has an artifact of any."""
     if not any(one.seen for one in made):

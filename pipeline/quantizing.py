@@ -3,26 +3,177 @@
 Each leaves a candidate with its plan beside it (`quant_plan.json`), which exporting takes as it is.
 """
 
+import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from pipeline import candidate as candidates
+from pipeline.candidate import Candidate
 from pipeline.desk import Desk
 from pipeline.disk import atomic_write, make_folder
+from pipeline.ladder import Method
+from pipeline.nearest import advice
 from pipeline.prune import masks_of
 from pipeline.quantize import QuantPlan
+from pipeline.quantize.bias import correct_bias
+from pipeline.quantize.decide import decide
+from pipeline.quantize.equalize import equalize
+from pipeline.quantize.exclusion import named, names
+from pipeline.quantize.keeping import keeping
+from pipeline.quantize.layout import layout
+from pipeline.quantize.lint import Finding, lint
+from pipeline.quantize.observe import observe
+from pipeline.quantize.plan import Settings
+from pipeline.quantize.regions import closed
+from pipeline.quantize.rounding import round_weights
 from pipeline.quantize.simulate import freeze, learnt, simulate
-from pipeline.recipe import Recover
+from pipeline.recipe import Quantize, Recover
 from pipeline.recover import Settling, recover
 from pipeline.recovering import HISTORY, history_of
+from targets.errors import TaskError
 
 PLAN = "quant_plan.json"
 TRAINED = "qat.json"
 MIDWAY = 0.5
 """The share of the training after which ranges and batch statistics stand still (as Krishnamoorthi
 2018, section 3.2.2 has it for the statistics)."""
+HELD = 512
+"""Calibration samples whose activations are held at once, where a method needs that."""
+CARRIED = (HISTORY, TRAINED, "facts.json")
+"""What a step before tells of itself, for the report."""
+
+Inputs = tuple[torch.Tensor, ...]
+
+
+def plan(desk: Desk, parent: Path, method: Method, keeps: tuple[str, ...] = ()) -> Path:
+    """The candidate with a plan made by a method; these nodes of its graph stay float.
+
+    Raises:
+        TaskError: calibration data that can't be used, or nothing that could be int8.
+    """
+
+    def work(folder: Path) -> None:
+        desk.console.progress(f"quantizing: {method.told}", 0.0)
+        before = candidates.load(parent, desk.dense)
+        after, made = _planned(desk, before, method, keeps)
+        _leave(parent, after, made, folder)
+
+    inputs = {
+        "parent": parent.name,
+        "method": [method.range, method.equalized, method.rounded],
+        "keeps": list(keeps),
+        "threads": torch.get_num_threads(),
+    }
+    return desk.workspace.step("plan-int8", inputs, work)
+
+
+def _planned(
+    desk: Desk, before: Candidate, method: Method, keeps: tuple[str, ...]
+) -> tuple[Candidate, QuantPlan]:
+    graph, tell = before.graph, desk.console.progress
+    few = held(desk, HELD) if method.equalized else []
+    if method.equalized:
+        graph = equalize(graph, few).graph
+    observed = observe(graph, calibration(desk), frozenset(keeps))
+    if not observed.weights and not observed.groups:
+        raise TaskError("quantize: no operator of the model has an int8 rule; leave the step out")
+    settings = Settings(
+        scheme="int8",
+        mode="ptq",
+        range=method.range,
+        weight_range="least-squares" if method.equalized else "min-max",
+    )
+    made = decide(observed, settings)
+    if not method.equalized:
+        return before, made
+    if method.rounded:
+        rounded = round_weights(graph, made, few, tell=tell)
+        graph, made = rounded.graph, rounded.plan
+    graph = correct_bias(graph, made, few, tell).graph
+    return before.with_folded(graph, f"quantization: {method.told}"), made
+
+
+def calibration(desk: Desk) -> Iterator[Inputs]:
+    """The calibration split's inputs, one batch after the other."""
+    yield from (inputs for inputs, _ in desk.task.batches("calibration"))
+
+
+def held(desk: Desk, most: int) -> list[Inputs]:
+    """The first samples of the calibration split, in its batches."""
+    found: list[Inputs] = []
+    for inputs in calibration(desk):
+        left = most - sum(len(one[0]) for one in found)
+        if left <= 0:
+            break
+        found.append(tuple(tensor[:left] for tensor in inputs))
+    return found
+
+
+def excluded(desk: Desk, parent: Path, settings: Quantize) -> tuple[str, ...]:
+    """The operators that the recipe wants in float, and what has to stay float beside them.
+
+    Raises RecipeError for a pattern that matches none, at its line and with the nearest names.
+    """
+    if not settings.exclude:
+        return ()
+    parts = layout(candidates.load(parent, desk.dense).graph)
+    nodes: set[str] = set()
+    for index, pattern in enumerate(settings.exclude):
+        found = named(parts, pattern)
+        if not found:
+            steps = [one.quantize for one in desk.loaded.recipe.steps]
+            step = steps.index(desk.quantize)
+            where = ("steps", step, "quantize", "exclude", index)
+            told = f"found '{pattern}', which matches no operator"
+            raise desk.loaded.error(where, f"{told}; {advice(pattern, names(parts))}")
+        nodes.update(found)
+    return closed(parts, nodes)
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    """The calibration split's inputs, as often as they are asked for."""
+
+    desk: Desk
+
+    def __iter__(self) -> Iterator[Inputs]:
+        return calibration(self.desk)
+
+
+def doubts(desk: Desk, parent: Path) -> tuple[Finding, ...]:
+    """What is doubtful about the calibration data for a float candidate, told once; a step."""
+
+    def work(folder: Path) -> None:
+        desk.console.progress("looking at the calibration data", 0.0)
+        graph = candidates.load(parent, desk.dense).graph
+        observed = observe(graph, calibration(desk))
+        made = decide(observed, Settings(scheme="int8", mode="ptq"))
+        found = [asdict(one) for one in lint(graph, observed, made, _Calibration(desk))]
+        atomic_write(folder / "doubts.json", json.dumps(found, indent=1) + "\n")
+
+    folder = desk.workspace.step("lint", {"parent": parent.name}, work)
+    found = tuple(Finding(**one) for one in json.loads((folder / "doubts.json").read_text()))
+    for one in found:
+        desk.console.remark(f"calibration: {one.message}")
+    return found
+
+
+def keep(desk: Desk, parent: Path, nodes: tuple[str, ...]) -> Path:
+    """The candidate with these nodes left float too, and all that has to stay float with them;
+    itself where there are none."""
+    if not nodes:
+        return parent
+
+    def work(folder: Path) -> None:
+        before = candidates.load(parent, desk.dense)
+        kept = keeping(before.graph, QuantPlan.load(parent / PLAN), nodes)
+        _leave(parent, before, kept, folder)
+
+    return desk.workspace.step("keep-float", {"parent": parent.name, "nodes": list(nodes)}, work)
 
 
 def train(desk: Desk, parent: Path, settings: Recover) -> Path:
@@ -64,13 +215,14 @@ def _train_into(desk: Desk, parent: Path, settings: Recover, folder: Path, begun
     if done.resumed_after is not None:
         desk.console.remark(f"went on after epoch {done.resumed_after}, where it was cut off")
     graph, trained = learnt(done.graph, before.graph, plan)
-    before.with_graph(graph, f"quantization-aware training: {settings.told}").save(folder)
-    trained.save(folder / PLAN)
+    after = before.with_graph(graph, f"quantization-aware training: {settings.told}")
+    _leave(parent, after, trained, folder)
     atomic_write(folder / TRAINED, history_of(done))
-    _keep_history(parent, folder)
 
 
-def _keep_history(parent: Path, folder: Path) -> None:
-    """Takes along what is told of the recovery before."""
-    if (parent / HISTORY).exists():
-        shutil.copyfile(parent / HISTORY, folder / HISTORY)
+def _leave(parent: Path, after: Candidate, plan: QuantPlan, folder: Path) -> None:
+    after.save(folder)
+    plan.save(folder / PLAN)
+    for name in CARRIED:
+        if (parent / name).exists():
+            shutil.copyfile(parent / name, folder / name)

@@ -1,12 +1,14 @@
 """What a run found: candidates as made, as judged, and those that were selected."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.evidence import Seen
 from pipeline.gated import Gated
+from pipeline.ladder import Outcome
 from pipeline.landing import Landing
+from pipeline.quantize.lint import Finding
 from pipeline.stages import Exported
 from targets.budget import Line, Status, rank, worst
 from targets.limit import METRIC_LIMITS
@@ -41,11 +43,17 @@ class Judged:
         trials: by runtime.
         beside: whether it was made to compare with alone, and is never selected: zeroed weights
             are judged by what the same model does with all of them.
+        climbed: the rungs of the quantization ladder that led to it, by runtime.
+        placed: which operators stay float on a runtime by measurement, and why, by runtime.
+        doubts: about the calibration data that it was quantized with.
     """
 
     made: Made
     trials: Mapping[str, Trial]
     beside: bool = False
+    climbed: Mapping[str, tuple[Outcome, ...]] = field(default_factory=dict)
+    placed: Mapping[str, str] = field(default_factory=dict)
+    doubts: tuple[Finding, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -122,6 +130,12 @@ class Results:
         told = {runtime: why for one in made for runtime, why in one.failures.items()}
         told |= self.refused
         return {runtime: why for runtime, why in told.items() if runtime not in self.selected}
+
+
+def together(judged: Sequence[Judged]) -> Judged:
+    """The candidates of several runtimes as one, whose trials are all of theirs."""
+    trials = {runtime: trial for one in judged for runtime, trial in one.trials.items()}
+    return replace(judged[0], trials=trials)
 
 
 def runtimes(judged: Iterable[Judged]) -> tuple[str, ...]:

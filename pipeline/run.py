@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline import budgeting, gate, making, naming, stages, sweep
 from pipeline.desk import Desk
+from pipeline.finishing import finish
 from pipeline.results import Judged, Made, Results
 from pipeline.sweep import Sweep
 
@@ -37,8 +38,8 @@ def _results(desk: Desk, dense: Made, points: Sweep | None) -> Results:
     if prune is not None and prune.to is not None:
         return budgeting.meet(desk, dense, prune)
     folder = _shaped(desk, dense.folder)
-    final = making.finish(desk, dense, _name(desk), folder, tuple(desk.targets))
-    return Results(dense, (final, *_beside(desk, dense)))
+    final = finish(desk, dense, _name(desk), folder, tuple(desk.targets))
+    return Results(dense, (*final, *_beside(desk, dense)))
 
 
 def baseline(desk: Desk) -> Made:

@@ -9,14 +9,17 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from pipeline.report.climbed import Finding, RungRow
+from pipeline.report.executing import ExecutionFacts
 from pipeline.report.gate import GateRow
 from pipeline.report.planned import Charged, FrontPoint, SearchTry
 from pipeline.report.section import STATUSES, Reading, Section, Status, Unavailable
 
 __all__ = [
     "STATUSES", "ArtifactFacts", "Attempt", "Channels", "Charged", "Declined", "Epoch", "Executed",
-    "FrontPoint", "GateRow", "Line", "MeasurementSummary", "Metric", "Packaged", "Quantiles",
-    "Reading", "Report", "Row", "RowVerdict", "SearchTry", "Section", "Status", "Unavailable",
+    "ExecutionFacts", "Finding", "FrontPoint", "GateRow", "Line", "MeasurementSummary", "Metric",
+    "Packaged", "Quantiles", "Reading", "Report", "Row", "RowVerdict", "RungRow", "SearchTry",
+    "Section", "Status", "Unavailable",
 ]  # fmt: skip
 
 Provenance = Literal["measured-on-device", "measured-host", "emulated", "modelled"]
@@ -178,6 +181,12 @@ class Row(Section):
         macs_pinned_share: of the dense model's MACs, what stays whatever may be pruned.
         agreement: top-1 agreement with the quantized torch graph, 0 to 1.
         training: what recovery spent, where there was one.
+        execution: what the executed operators come to; None for one that was not quantized.
+        placed: what stays float since that was measured to be faster, and by how much.
+        rungs: of the quantization ladder, all that were tried on the runtime, in order.
+        aware: what quantization-aware training spent, where there was one.
+        aware_history: its epochs.
+        findings: what is doubtful about the calibration data.
         attempts: every sitting, where it took more than one.
     """
 
@@ -198,6 +207,12 @@ class Row(Section):
     agreement: Reading | None = None
     history: tuple[Epoch, ...] = ()
     training: Training | None = None
+    execution: ExecutionFacts | None = None
+    placed: str = ""
+    rungs: tuple[RungRow, ...] = ()
+    aware: Training | None = None
+    aware_history: tuple[Epoch, ...] = ()
+    findings: tuple[Finding, ...] = ()
     attempts: tuple[Attempt, ...] = ()
 
 

@@ -7,11 +7,12 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
-from pipeline.report import front, gates, plans, sections, view, wording
+from pipeline.report import front, gates, ladders, plans, sections, view, wording
 from pipeline.report.charts import BINS, LIMIT_AT, Processes
 from pipeline.report.document import Packaged, Report, Row
 from pipeline.report.front import FrontView
 from pipeline.report.gates import GateView
+from pipeline.report.ladders import LadderView
 from pipeline.report.plans import WayView
 from pipeline.report.sections import Facts, Pruning, Recovery, Shared
 from pipeline.report.view import RowView, RuntimeView
@@ -40,6 +41,9 @@ class Page:
     runtimes: tuple[RuntimeView, ...]
     prunings: tuple[Shared[Pruning | None], ...]
     recoveries: tuple[Shared[Recovery | None], ...]
+    aware: tuple[Shared[Recovery | None], ...]
+    ladders: tuple[LadderView, ...]
+    findings: tuple[Shared[tuple[str, ...]], ...]
     ways: tuple[WayView, ...]
     fronts: tuple[FrontView, ...]
     gates: tuple[GateView, ...]
@@ -94,6 +98,9 @@ def arrange(report: Report, samples: Mapping[str, Processes]) -> Page:
         runtimes=tuple(view.runtime_view(report, row, samples, metric) for row in rows),
         prunings=sections.prunings(rows),
         recoveries=sections.recoveries(rows, metric),
+        aware=sections.trainings(rows, metric),
+        ladders=ladders.ladders(rows, metric),
+        findings=ladders.findings(rows),
         ways=plans.ways(report),
         fronts=front.fronts(report),
         gates=gates.gates(report),

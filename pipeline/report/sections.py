@@ -109,6 +109,18 @@ def recoveries(rows: Sequence[Row], metric: Metric) -> tuple[Shared[Recovery | N
     return shared(rows, lambda row: _recovery(row, metric.name) if row.history else None)
 
 
+def trainings(rows: Sequence[Row], metric: Metric) -> tuple[Shared[Recovery | None], ...]:
+    """The history of quantization-aware training, by the runtimes that share it."""
+
+    def told(row: Row) -> Recovery | None:
+        if not row.aware_history:
+            return None
+        update = {"history": row.aware_history, "training": row.aware}
+        return _recovery(row.model_copy(update=update), metric.name)
+
+    return shared(rows, told)
+
+
 def _recovery(row: Row, metric: str) -> Recovery:
     history = row.history
     known = [epoch.metric for epoch in history if not isinstance(epoch.metric, Unavailable)]

@@ -1,0 +1,181 @@
+"""The ladder's rungs, and which comes next. Pure: knows figures, neither models nor devices.
+
+A rung is a way to quantize, dearer than the one before it. A runtime climbs until an artifact of
+its own holds the limits on metrics, or there is no rung or no time left; its best so far stays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.recipe_quantize import Range
+
+Kind = Literal["range", "equalized", "rounded", "regions", "qat"]
+RANGES: tuple[Range, ...] = ("least-squares", "percentile", "entropy", "min-max")
+KINDS: tuple[Kind, ...] = ("equalized", "rounded", "regions", "qat")
+"""What follows the ranges, in order."""
+MOST_REGIONS = 4
+"""Float regions at most: a rung with one, one with two, one with all."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a plan is made without training: the range method, and what is done to the weights.
+
+    Attributes:
+        range: how an activation's range follows from what was observed.
+        equalized: whether channels were brought to like ranges, and biases corrected.
+        rounded: whether weights were rounded for their operator's output, not each to its nearest.
+    """
+
+    range: Range
+    equalized: bool = False
+    rounded: bool = False
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        parts = [f"ranges by {self.range}"]
+        parts += ["equalized, biases corrected"] if self.equalized else []
+        return ", ".join([*parts, *(["weights rounded for outputs"] if self.rounded else [])])
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung.
+
+    Attributes:
+        name: as candidates and the report call it.
+        kind: what it does.
+        method: how its plan is made, or that of the model that it starts from.
+        count: how many regions stay float.
+    """
+
+    name: str
+    kind: Kind
+    method: Method
+    count: int = 0
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        more = {
+            "regions": f"{self.count} regions in float",
+            "qat": "trained with int8's rounding in it",
+        }
+        return ", ".join([self.method.told, *([more[self.kind]] if self.kind in more else [])])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one rung came to on one runtime.
+
+    Attributes:
+        rung: it.
+        metric: the limits' metric, of the artifact on the validation split; None: no artifact.
+        drop: against dense, above 0 is worse.
+        class_drop: of the class that lost most; None where the metric has no classes.
+        latency_ms: the median over processes of p50; None: not measured.
+        shortfall: how far the metric is beyond its limits, at most 0 where it holds them.
+        status: the verdict's, where the artifact was measured by the full rule.
+        reason: why there is no artifact.
+    """
+
+    rung: Rung
+    metric: float | None = None
+    drop: float | None = None
+    class_drop: float | None = None
+    latency_ms: float | None = None
+    shortfall: float | None = None
+    status: str = ""
+    reason: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the limits on the metric hold."""
+        return self.shortfall is not None and self.shortfall <= 0
+
+
+def shortfall(pairs: Sequence[tuple[float | None, float | None]]) -> float:
+    """How far drops are beyond their limits, at most: pairs of a drop and its limit, where either
+    may not be there; -inf where none is limited."""
+    found = [drop - most for drop, most in pairs if drop is not None and most is not None]
+    return max(found, default=-float("inf"))
+
+
+def best(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The one nearest to the limits or furthest within them; of equals the first, the cheapest to
+    make. None where no rung led to an artifact."""
+    made = [one for one in outcomes if one.shortfall is not None]
+    return min(made, key=lambda one: one.shortfall or 0.0, default=None)
+
+
+def next_rung(outcomes: Sequence[Outcome], first: Range, kinds: Sequence[Kind]) -> Rung | None:
+    """What a runtime tries next; None where a rung held the limits, or there is none left.
+
+    Args:
+        outcomes: of the runtime's rungs so far, in order.
+        first: the range method to begin with.
+        kinds: the rungs after the ranges that this model and task allow, in order.
+    """
+    if any(one.holds for one in outcomes):
+        return None
+    tried = [one.rung for one in outcomes]
+    ranges = [first, *(one for one in RANGES if one != first)]
+    for one in ranges:
+        if not any(rung.kind == "range" and rung.method.range == one for rung in tried):
+            return Rung(one, "range", Method(one))
+    for kind in kinds:
+        if (rung := _further(kind, outcomes)) is not None:
+            return rung
+    return None
+
+
+def _further(kind: Kind, outcomes: Sequence[Outcome]) -> Rung | None:
+    """The kind's next rung, from the best of those before; None where all were tried."""
+    of_kind = [one.rung for one in outcomes if one.rung.kind == kind]
+    if kind == "regions":
+        return _regions(of_kind, outcomes)
+    if of_kind:
+        return None
+    by_range = best([one for one in outcomes if one.rung.kind == "range"])
+    method = by_range.rung.method if by_range else outcomes[0].rung.method
+    if kind == "qat":
+        return Rung("qat", kind, method)
+    return Rung(kind, kind, Method(method.range, equalized=True, rounded=kind == "rounded"))
+
+
+def _regions(tried: Sequence[Rung], outcomes: Sequence[Outcome]) -> Rung | None:
+    """Twice as many regions as before, of the best plan that was made without training."""
+    count = 2 * tried[-1].count if tried else 1
+    base = best([one for one in outcomes if one.rung.kind in ("range", "equalized", "rounded")])
+    if count > MOST_REGIONS or base is None:
+        return None
+    method = tried[-1].method if tried else base.rung.method
+    return Rung(f"float-{count}", "regions", method, count)
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A region that could stay float: what it regains, and what it costs.
+
+    Attributes:
+        name: what it is to the user.
+        nodes: its operators.
+        gain_db: of signal to quantization noise at the outputs.
+        cost_ms: measured on the runtime, against the model without it; may be below 0.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    gain_db: float
+    cost_ms: float
+
+
+def by_worth(regions: Sequence[Priced], least_ms: float) -> tuple[Priced, ...]:
+    """Regions that regain anything, the most decibels per millisecond first.
+
+    `least_ms` is what a measurement can tell from nothing: no region counts as cheaper.
+    """
+    gaining = [one for one in regions if one.gain_db > 0]
+    return tuple(sorted(gaining, key=lambda one: -one.gain_db / max(one.cost_ms, least_ms)))
