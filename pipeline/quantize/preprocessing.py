@@ -50,7 +50,8 @@ def match_preprocessing(graph: Graph, batches: Iterable[tuple[Tensor, ...]]) -> 
 
 
 def _first(module: GraphModule) -> Node | None:
-    for node in module.graph.nodes:
+    nodes: Iterable[Node] = module.graph.nodes
+    for node in nodes:
         if node.target is torch.ops.aten.batch_norm.default and _has_statistics(node):
             return node
     return None

@@ -117,8 +117,8 @@ SPLITTING = frozenset(
 FLOAT: Mapping[object, str] = MappingProxyType(
     {
         aten.batch_norm.default: "no convolution or linear layer before it takes it in",
-        aten.conv_transpose1d.default: "transposed convolutions have no int8 rule",
-        aten.conv_transpose2d.input: "transposed convolutions have no int8 rule",
+        aten.conv_transpose1d.default: "two of three runtimes have no int8 kernel for it",
+        aten.conv_transpose2d.input: "two of three runtimes have no int8 kernel for it",
         aten.gelu.default: "int8 kernels for it cost more than float ones",
         aten.gelu_.default: "int8 kernels for it cost more than float ones",
         aten.group_norm.default: "normalises over its own input, which int8 can't hold",
@@ -129,6 +129,7 @@ FLOAT: Mapping[object, str] = MappingProxyType(
         aten.prelu.default: "int8 kernels for it cost more than float ones",
         aten.scaled_dot_product_attention.default: "attention has no int8 kernel",
         aten.softmax.int: "int8 kernels for it cost more than float ones",
+        aten.upsample_bilinear2d.vec: "two of three runtimes have no int8 kernel for it",
     }
 )
 """Operators that stay float on purpose, and why."""

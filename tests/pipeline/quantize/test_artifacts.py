@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.graph import trace
-from pipeline.quantize import Quantized, quantize
+from pipeline.quantize import Quantized, apply, quantize
+from pipeline.quantize.keeping import keeping
 from pipeline.recipe import Quantize
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT
 
@@ -70,6 +71,19 @@ def test_the_digits_net_runs_on_integers(opened) -> None:
     # What is left converts the input, or converts and moves values: nothing computes.
     assert floats - moving <= {"QuantizeLinear", "Subgraph", "Convert", "Reorder"}
     assert sum(each.dtype in ("int8", "uint8") for each in executed) >= 9
+
+
+@pytest.mark.parametrize(("runtime", "activations"), RUNTIMES)
+def test_a_region_that_is_to_stay_float_does(digits, runtime, activations, tmp_path: Path) -> None:
+    """Two convolutions and an addition; one of them alone would be made int8 again."""
+    plan = keeping(digits.graph, digits.quantized.plan, ["conv2d_1", "conv2d_2", "add"])
+    quantized = apply(digits.graph, plan)
+    opened = session(quantized, digits.images[:1], runtime, activations, tmp_path)
+    convolutions = [one.dtype for one in opened.executed() if "CONV" in one.type.upper()]
+    assert len([dtype for dtype in convolutions if dtype == "float32"]) == 2
+    assert steps_apart(
+        outputs(opened, digits.images[:50]), quantized, digits.images[:50]
+    ).max() <= (3 * np.sqrt(LAYERS))
 
 
 @pytest.mark.parametrize("seed", [2, 5])
