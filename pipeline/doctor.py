@@ -55,6 +55,7 @@ def examine() -> list[Finding]:
         _python(),
         *_distributions(),
         *_runtimes(),
+        _native(),
         _compiler(),
         _cpu(),
         _load(),
@@ -134,6 +135,15 @@ def importable(distribution_name: str, module: str) -> Finding:
         return Finding(name, "ok", "can be imported")
     last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     return Finding(name, "missing", f"can't be imported: {last}", cure)
+
+
+def _native() -> Finding:
+    """OpenVINO's own quantizer, which nothing but `engine: native` and `auto` asks for."""
+    try:
+        return Finding("nncf", "ok", metadata.version("nncf"))
+    except metadata.PackageNotFoundError:
+        lacking = "not installed: 'engine: native' quantizes for the other runtimes only"
+        return Finding("nncf", "caveat", lacking, "python -m pip install 'edgesmith[nncf]'")
 
 
 def _compiler() -> Finding:

@@ -35,6 +35,10 @@ class Least:
     agreement: float
     sqnr_db: float
 
+    def met(self, agreement: float | None, sqnr_db: float) -> bool:
+        """Whether both are reached; agreement is None where the outputs are of no classes."""
+        return (agreement is None or agreement >= self.agreement) and sqnr_db >= self.sqnr_db
+
 
 TRAINED = Least(agreement=0.99, sqnr_db=30.0)
 UNTRAINED = Least(agreement=0.90, sqnr_db=20.0)
@@ -50,7 +54,8 @@ class Seen:
         description: the artifact's interface and the operators that its runtime executes.
         scores: metrics of the artifact itself on the validation split.
         outputs: its raw outputs there, for agreement and golden vectors.
-        agreement: top-1 agreement with the quantized torch graph; None for float32.
+        agreement: top-1 agreement with the quantized torch graph; None for float32, and where no
+            metric of the task has classes.
         sqnr_db: of the outputs, against that graph's; None for float32.
     """
 
@@ -84,10 +89,10 @@ def see(desk: Desk, runtime: str, exported: Exported, least: Least = TRAINED) ->
     reference = exported.reference
     if reference is None:
         return Seen(description, scores, outputs, None)
-    agreement = evaluate.agreement(outputs, reference)
+    agreement = evaluate.agreement(outputs, reference) if scores.per_class_of else None
     sqnr_db = fidelity.sqnr_db(reference, outputs)
     _check_int8(runtime, description)
-    if agreement < least.agreement or sqnr_db < least.sqnr_db:
+    if not least.met(agreement, sqnr_db):
         where = _where(desk, runtime, exported, description.artifact, least)
         raise ConversionError(_unfaithful(runtime, agreement, sqnr_db, least) + where)
     return Seen(description, scores, outputs, agreement, sqnr_db)
@@ -137,11 +142,16 @@ def _check_int8(runtime: str, description: Description) -> None:
         )
 
 
-def _unfaithful(runtime: str, agreement: float, sqnr_db: float, least: Least) -> str:
+def _unfaithful(runtime: str, agreement: float | None, sqnr_db: float, least: Least) -> str:
+    agrees = (
+        f"agrees on {agreement:.1%} (needed {least.agreement:.0%}) and "
+        if agreement is not None
+        else ""
+    )
     return (
-        f"{runtime}: the artifact agrees with the quantized torch graph on {agreement:.1%} of "
-        f"the validation split (needed {least.agreement:.0%}), at an SQNR of {sqnr_db:.1f} dB "
-        f"(needed {least.sqnr_db:.0f}); its converter changed the model"
+        f"{runtime}: on the validation split the artifact {agrees}has an SQNR of {sqnr_db:.1f} dB "
+        f"(needed {least.sqnr_db:.0f}) against the quantized torch graph; its converter changed "
+        "the model"
     )
 
 

@@ -14,6 +14,7 @@ from pipeline.report.section import Unavailable
 from targets.target import Description
 
 EQUAL = "equal"
+NOT_SCORED = "the run did not score this file"
 SHOWN = 20
 """Layers on the screen, the worst ones; all of them are in --json."""
 
@@ -24,8 +25,8 @@ class Against:
 
     Attributes:
         run: the run's folder.
-        agreement: top-1, on the validation split; None where the run did not score the file.
-        sqnr_db: of the outputs there; None likewise.
+        agreement: top-1, on the validation split; None where no metric has classes.
+        sqnr_db: of the outputs there; None where the run did not score the file.
         samples: how many the layers were compared on.
         layers: 8-bit tensors, the least faithful first.
         unseen: 8-bit tensors of the torch graph that the runtime fused away.
@@ -45,11 +46,14 @@ class Against:
     def document(self) -> dict[str, object]:
         """As JSON has it: an SQNR is a number, or the word for no difference at all."""
         layers = [{**asdict(one), "sqnr_db": _decibels(one.sqnr_db)} for one in self.layers]
-        missing = {"unavailable": "the run did not score this file"}
+        scored = self.sqnr_db is not None
+        why = "no metric of the task has classes" if scored else NOT_SCORED
         return {
             **asdict(self),
-            "agreement": missing if self.agreement is None else self.agreement,
-            "sqnr_db": missing if self.sqnr_db is None else _decibels(self.sqnr_db),
+            "agreement": {"unavailable": why} if self.agreement is None else self.agreement,
+            "sqnr_db": {"unavailable": NOT_SCORED}
+            if self.sqnr_db is None
+            else _decibels(self.sqnr_db),
             "layers": layers,
         }
 
@@ -126,11 +130,9 @@ def _facts(execution: ExecutionFacts) -> list[str]:
 
 
 def _print_against(against: Against, console: RichConsole) -> None:
-    if against.agreement is None or against.sqnr_db is None:
-        console.print(f"{against.run} did not score this file: no agreement", markup=False)
-    else:
-        told = f"agreement {against.agreement:.2%}, SQNR {_decibels(against.sqnr_db)}"
-        console.print(f"against {against.run}: {told}", markup=False)
+    agrees = "" if against.agreement is None else f"agreement {against.agreement:.2%}, "
+    told = NOT_SCORED if against.sqnr_db is None else f"{agrees}SQNR {_told(against.sqnr_db)}"
+    console.print(f"against {against.run}: {told}", markup=False)
     table = Table("8-bit tensor", "SQNR dB", "differing", "furthest", box=None, pad_edge=False)
     for one in against.layers[:SHOWN]:
         differing = f"{one.differing:.2%}"
@@ -144,6 +146,10 @@ def _print_against(against: Against, console: RichConsole) -> None:
 
 def _decibels(value: float) -> float | str:
     return round(value, 2) if math.isfinite(value) else EQUAL if value > 0 else "no signal"
+
+
+def _told(value: float) -> str:
+    return f"{value:.1f} dB" if math.isfinite(value) else str(_decibels(value))
 
 
 def _text(reading: float | Unavailable, form: str) -> str:

@@ -1,6 +1,7 @@
 """`edgesmith inspect`: what really runs in a model file, and how faithful to its run it is."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,12 @@ from pipeline.leftovers import facts
 from pipeline.printing import print_json
 from pipeline.quantize.layers import FACTS, Layers
 from pipeline.quantize.plan import QuantPlan
+from pipeline.quantizing import PLAN
 from pipeline.workspace import RUN_FILE, SEAL
 from targets.artifact import Artifact, digest, files_of
 from targets.errors import ArtifactError, UsageError
 from targets.target import Target
 
-PLAN = "quant_plan.json"
 REFERENCE = "reference.npy"
 NOT_FAITHFUL = 3
 
@@ -83,7 +84,7 @@ def _quantized(home: Home, model: Path) -> Home:
 def _against(home: Home, target: Target, artifact: Artifact, console: Console) -> Against:
     console.step(f"comparing with the quantized torch graph of {home.run}")
     agrees, sqnr_db = _outputs(home, artifact)
-    kept = Layers.load(home.step)
+    kept = _kept(home)
     seen = target.layers(artifact, kept.samples)
     found = fidelity.compare(kept.layers, seen.layers)
     names = {one.tensor for one in found}
@@ -95,9 +96,15 @@ def _against(home: Home, target: Target, artifact: Artifact, console: Console) -
         layers=worst_first(found),
         unseen=tuple(one.tensor for one in kept.layers if one.tensor not in names),
         as_executed=seen.same_outputs,
-        faithful=(agrees is None or agrees >= TRAINED.agreement)
-        and (sqnr_db is None or sqnr_db >= TRAINED.sqnr_db),
+        faithful=TRAINED.met(agrees, math.inf if sqnr_db is None else sqnr_db),
     )
+
+
+def _kept(home: Home) -> Layers:
+    try:
+        return Layers.load(home.step)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{home.step / FACTS}: can't be read: {error}") from error
 
 
 def worst_first(found: tuple[Fidelity, ...]) -> tuple[Fidelity, ...]:
@@ -108,9 +115,19 @@ def worst_first(found: tuple[Fidelity, ...]) -> tuple[Fidelity, ...]:
 def _outputs(home: Home, artifact: Artifact) -> tuple[float | None, float | None]:
     """Agreement and SQNR on the validation split, where the run scored the file."""
     for seal in sorted(home.run.glob(f"steps/score-{artifact.runtime}-*/{SEAL}")):
-        sealed = json.loads(seal.read_text(encoding="utf-8"))
-        if sealed["inputs"]["artifact"] == artifact.sha256:
-            outputs = np.load(seal.parent / "outputs.npy", allow_pickle=False)
-            reference = np.load(home.step / REFERENCE, allow_pickle=False)
-            return agreement(outputs, reference), fidelity.sqnr_db(reference, outputs)
+        try:
+            sealed = json.loads(seal.read_text(encoding="utf-8"))
+            if sealed["inputs"]["artifact"] == artifact.sha256:
+                return _compared(home.step, seal.parent)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{seal.parent}: can't be read: {error}") from error
     return None, None
+
+
+def _compared(step: Path, score: Path) -> tuple[float | None, float]:
+    """Agreement, where the scores are of classes, and SQNR."""
+    outputs = np.load(score / "outputs.npy", allow_pickle=False)
+    reference = np.load(step / REFERENCE, allow_pickle=False)
+    scores = json.loads((score / "scores.json").read_text(encoding="utf-8"))
+    agrees = agreement(outputs, reference) if scores["per_class_of"] else None
+    return agrees, fidelity.sqnr_db(reference, outputs)

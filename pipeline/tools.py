@@ -9,6 +9,7 @@ from pathlib import Path
 
 DISTRIBUTIONS = (
     "ai-edge-litert",
+    "ai-edge-quantizer",
     "litert-torch",
     "numpy",
     "onnx",
@@ -19,6 +20,9 @@ DISTRIBUTIONS = (
     "torch",
     "torchao",
 )
+MISSING = "missing"
+OPTIONAL = ("nncf",)
+"""Told where they are installed only."""
 _OURS = Path(__file__).parent.parent
 
 
@@ -30,6 +34,7 @@ def versions() -> Mapping[str, str]:
         "machine": f"{platform.system()} {platform.machine()}, {processor()}",
         "edgesmith": f"{_version('edgesmith')} {_source_digest()}",
         **{name: _version(name) for name in DISTRIBUTIONS},
+        **{name: found for name in OPTIONAL if (found := _version(name)) != MISSING},
     }
 
 
@@ -37,7 +42,7 @@ def _version(distribution: str) -> str:
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return "missing"
+        return MISSING
 
 
 def _source_digest() -> str:

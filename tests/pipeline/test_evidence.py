@@ -94,7 +94,7 @@ def test_a_draft_may_be_noisier(seen) -> None:
 
 
 def test_other_decisions_are_refused(seen) -> None:
-    with pytest.raises(ConversionError, match=r"agrees .* on 0\.0% .* \(needed 99%\)"):
+    with pytest.raises(ConversionError, match=r"agrees on 0\.0% \(needed 99%\)"):
         seen(np.roll(REFERENCE, 1, axis=1))
 
 

@@ -67,6 +67,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     described = runtime.describe(artifact).artifact
     (outputs,) = runtime.infer(described, [inputs.numpy()])
     np.save(score / "outputs.npy", outputs)
+    (score / "scores.json").write_text('{"per_class_of": "accuracy"}')
     (score / SEAL).write_text(json.dumps({"inputs": {"artifact": described.sha256}}))
     assert evaluate.agreement(outputs, np.load(step / "reference.npy")) > 0.9
     return Made(run, artifact)
@@ -120,6 +121,15 @@ def test_a_file_of_another_run_is_refused(made: Made, tmp_path: Path) -> None:
     assert code == 2
     assert "not a file of the run" in found["error"]["message"]
     assert "model.onnx" in found["error"]["message"]
+
+
+def test_a_damaged_step_is_told(made: Made, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(made.run, run)
+    (run / "steps" / "export-0" / "layers.json").write_text("{}")
+    code, found = inspected(made.artifact, "--against", run)
+    assert code == 2
+    assert "layers.json: can't be read" in found["error"]["message"]
 
 
 def test_a_folder_that_is_no_run_is_refused(made: Made, tmp_path: Path) -> None:
