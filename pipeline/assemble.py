@@ -10,6 +10,7 @@ from pipeline.desk import Desk
 from pipeline.evidence import Seen
 from pipeline.gated import Gated
 from pipeline.leftovers import facts
+from pipeline.native import NATIVE
 from pipeline.prune import PrunePlan
 from pipeline.quantize import QuantPlan
 from pipeline.quantizing import PLAN
@@ -155,6 +156,8 @@ def _lineage(made: Made) -> tuple[str, ...]:
     lines = json.loads((made.folder / "candidate.json").read_text())["lineage"]
     if (made.exported.folder / PLAN).exists():
         lines.append(_quantized(QuantPlan.load(made.exported.folder / PLAN)))
+    if (made.exported.folder / NATIVE).exists():
+        lines.append("quantize: int8, by the runtime's own tool")
     return tuple(lines)
 
 

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline import candidate as candidates
 from pipeline import climbing, evidence, making, native, placing, quantizing
 from pipeline.desk import Desk
 from pipeline.evidence import Least
 from pipeline.ladder import Method
 from pipeline.placing import Placement
-from pipeline.quantize.layout import layout
 from pipeline.recipe import Quantize
 from pipeline.results import Judged, Made
 from targets.errors import ConversionError
@@ -102,8 +100,7 @@ def _plain(
 def _planned(desk: Desk, folder: Path, settings: Quantize) -> Path:
     """The candidate with a plan beside it, where exporting can't make that itself."""
     keeps = quantizing.excluded(desk, folder, settings)
-    parts = layout(candidates.load(folder, desk.dense).graph)
-    if settings.mode == "ptq" and not keeps and not placing.is_doubtful(parts):
+    if settings.mode == "ptq" and not keeps and not placing.is_doubtful(desk, folder):
         return folder
     planned = quantizing.plan(desk, folder, Method(settings.range), keeps)
     if settings.mode == "ptq":

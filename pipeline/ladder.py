@@ -5,7 +5,7 @@ its own holds the limits on metrics, or there is no rung or no time left; its be
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.recipe_quantize import Range
@@ -138,11 +138,12 @@ def _further(kind: Kind, outcomes: Sequence[Outcome]) -> Rung | None:
         return _regions(of_kind, outcomes)
     if of_kind:
         return None
-    by_range = best([one for one in outcomes if one.rung.kind == "range"])
-    method = by_range.rung.method if by_range else outcomes[0].rung.method
-    if kind == "qat":
-        return Rung("qat", kind, method)
-    return Rung(kind, kind, Method(method.range, equalized=True, rounded=kind == "rounded"))
+    if kind == "qat":  # from whatever came nearest, but for weights that lie on a grid already
+        base = best([one for one in outcomes if one.rung.kind != "regions"]) or outcomes[0]
+        return Rung("qat", kind, replace(base.rung.method, rounded=False))
+    by_range = best([one for one in outcomes if one.rung.kind == "range"]) or outcomes[0]
+    chosen = by_range.rung.method.range
+    return Rung(kind, kind, Method(chosen, equalized=True, rounded=kind == "rounded"))
 
 
 def _regions(tried: Sequence[Rung], outcomes: Sequence[Outcome]) -> Rung | None:

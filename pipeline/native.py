@@ -24,6 +24,7 @@ from targets.errors import ConversionError
 from targets.measurement import median
 from targets.native import GRID, TOOLS, NativeSettings, quantize_native
 
+NATIVE = "native.json"
 SAMPLES = 512
 """Calibration samples that a tool gets, at most: they are held in memory."""
 
@@ -99,7 +100,7 @@ def _made(
         path = into / runtime / f"model{suffix}"
         path.parent.mkdir()
         quantize_native(runtime, model, _samples(desk), path, one)
-        atomic_write(into / "native.json", json.dumps(asdict(one)) + "\n")
+        atomic_write(into / NATIVE, json.dumps(asdict(one)) + "\n")
 
     inputs = {"model": evidence.describe(desk, runtime, model).artifact.sha256,
               "task": desk.task.identity(), "settings": asdict(one)}  # fmt: skip

@@ -66,9 +66,16 @@ class Placement:
     told: str = ""
 
 
-def is_doubtful(parts: Layout) -> bool:
-    """Whether anything but convolutions, products and what fuses with them is in the way."""
-    return any(part.operator in DOUBTFUL for part in parts.values())
+def is_doubtful(desk: Desk, folder: Path) -> bool:
+    """Whether a candidate has operators that int8 may be slower with somewhere; a step."""
+
+    def work(into: Path) -> None:
+        parts = layout(candidates.load(folder, desk.dense).graph)
+        found = sorted({part.operator for part in parts.values()} & DOUBTFUL)
+        atomic_write(into / "doubtful.json", json.dumps(found) + "\n")
+
+    step = desk.workspace.step("doubtful", {"parent": folder.name}, work)
+    return bool(json.loads((step / "doubtful.json").read_text()))
 
 
 def places(parts: Layout, found: Sequence[Region]) -> dict[str, tuple[str, ...]]:
@@ -111,10 +118,10 @@ def place(desk: Desk, folder: Path, settings: Quantize, runtime: str) -> Placeme
 
 
 def _place(desk: Desk, folder: Path, settings: Quantize, runtime: str) -> Placement:
+    if not is_doubtful(desk, folder):
+        return Placement((), "no operator is in the way of int8")
     graph = candidates.load(folder, desk.dense).graph
     parts = layout(graph)
-    if not is_doubtful(parts):
-        return Placement((), "no operator is in the way of int8")
     tried = places(parts, regions(graph))
     times = timed(desk, folder, settings, runtime, tried)
     faster = [name for name in tried if _is_faster(times, name)]

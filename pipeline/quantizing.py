@@ -24,10 +24,11 @@ from pipeline.quantize.decide import decide
 from pipeline.quantize.equalize import equalize
 from pipeline.quantize.exclusion import named, names
 from pipeline.quantize.keeping import keeping
-from pipeline.quantize.layout import layout
+from pipeline.quantize.layout import Layout, layout
 from pipeline.quantize.lint import Finding, lint
 from pipeline.quantize.observe import observe
 from pipeline.quantize.plan import Settings
+from pipeline.quantize.quantizing import refuse_quantized
 from pipeline.quantize.regions import closed
 from pipeline.quantize.rounding import round_weights
 from pipeline.quantize.simulate import freeze, learnt, simulate
@@ -75,6 +76,7 @@ def _planned(
     desk: Desk, before: Candidate, method: Method, keeps: tuple[str, ...]
 ) -> tuple[Candidate, QuantPlan]:
     graph, tell = before.graph, desk.console.progress
+    refuse_quantized(graph)
     few = held(desk, HELD) if method.equalized else []
     if method.equalized:
         graph = equalize(graph, few).graph
@@ -114,24 +116,33 @@ def held(desk: Desk, most: int) -> list[Inputs]:
 
 
 def excluded(desk: Desk, parent: Path, settings: Quantize) -> tuple[str, ...]:
-    """The operators that the recipe wants in float, and what has to stay float beside them.
+    """The operators that the recipe wants in float, and what has to stay float beside them; a step.
 
     Raises RecipeError for a pattern that matches none, at its line and with the nearest names.
     """
     if not settings.exclude:
         return ()
-    parts = layout(candidates.load(parent, desk.dense).graph)
-    nodes: set[str] = set()
-    for index, pattern in enumerate(settings.exclude):
-        found = named(parts, pattern)
-        if not found:
-            steps = [one.quantize for one in desk.loaded.recipe.steps]
-            step = steps.index(desk.quantize)
-            where = ("steps", step, "quantize", "exclude", index)
-            told = f"found '{pattern}', which matches no operator"
-            raise desk.loaded.error(where, f"{told}; {advice(pattern, names(parts))}")
-        nodes.update(found)
-    return closed(parts, nodes)
+
+    def work(folder: Path) -> None:
+        parts = layout(candidates.load(parent, desk.dense).graph)
+        nodes = {
+            node
+            for index, pattern in enumerate(settings.exclude)
+            for node in _meant(desk, parts, pattern, index)
+        }
+        atomic_write(folder / "excluded.json", json.dumps(closed(parts, nodes)) + "\n")
+
+    inputs = {"parent": parent.name, "patterns": list(settings.exclude)}
+    folder = desk.workspace.step("exclude", inputs, work)
+    return tuple(json.loads((folder / "excluded.json").read_text()))
+
+
+def _meant(desk: Desk, parts: Layout, pattern: str, index: int) -> tuple[str, ...]:
+    if found := named(parts, pattern):
+        return found
+    step = [one.quantize for one in desk.loaded.recipe.steps].index(desk.quantize)
+    told = f"found '{pattern}', which matches no operator; {advice(pattern, names(parts))}"
+    raise desk.loaded.error(("steps", step, "quantize", "exclude", index), told)
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,17 @@ def quantize(
     Raises UsageError for a graph that is quantized already, and TaskError for calibration data
     that is empty or not finite, or a model in which nothing can be int8.
     """
+    refuse_quantized(graph)
+    observed = observe(graph, calibration)
+    if not observed.weights and not observed.groups:
+        raise TaskError("quantize: no operator of the model has an int8 rule; leave the step out")
+    return apply(graph, decide(observed, Settings(scheme="int8", mode="ptq", range=settings.range)))
+
+
+def refuse_quantized(graph: Graph) -> None:
+    """Raise UsageError for a graph that is quantized already."""
     for node in graph.module.graph.nodes:
         if getattr(node.target, "namespace", "") in QUANTIZED_NAMESPACES:
             raise UsageError(
                 f"quantize: the model is quantized already (at '{node.name}'); give the float model"
             )
-    observed = observe(graph, calibration)
-    if not observed.weights and not observed.groups:
-        raise TaskError("quantize: no operator of the model has an int8 rule; leave the step out")
-    return apply(graph, decide(observed, Settings(scheme="int8", mode="ptq", range=settings.range)))

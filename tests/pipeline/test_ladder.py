@@ -1,6 +1,6 @@
 """Which rung comes next: pure figures."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ladder import (
@@ -64,6 +64,7 @@ def test_rungs_without_an_artifact_are_passed_over():
     assert "float-1" not in names(tried)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=12))
 def test_the_best_so_far_is_kept_and_no_rung_is_tried_twice(drops):
     tried = climb(drops)
