@@ -145,6 +145,14 @@ def test_what_stays_float_has_a_reason() -> None:
     assert [entry.weight for entry in plan.weights] == ["head.weight"]
 
 
+def test_what_only_moves_values_keeps_their_scale() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ChannelShuffle(2), nn.PixelUnshuffle(2))
+    x = torch.randn(8, 3, 8, 8)
+    plan = quantize(trace(net, (x[:1],)), [(x,)], SETTINGS).plan
+    assert plan.floats == ()
+    assert len({entry.scale for entry in plan.tensors if entry.tensor != "input_1"}) == 1
+
+
 def test_a_sigmoid_keeps_its_known_scale() -> None:
     net = nn.Sequential(nn.Linear(8, 8), nn.Sigmoid(), nn.Linear(8, 2))
     x = torch.randn(16, 8)

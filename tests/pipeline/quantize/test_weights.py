@@ -65,7 +65,8 @@ def test_least_squares_clips_an_outlier() -> None:
     weight[0, 0] = 6
     scales = [scales_of(weight, entry(weight), one) for one in (LEAST_SQUARES, MIN_MAX)]
     assert scales[1] == pytest.approx(6 / 127)
-    assert scales[0] < 0.9 * scales[1]
+    # Rounding all grows with the square of the range, clipping one costs its distance once.
+    assert scales[0] < 0.95 * scales[1]
 
 
 def test_stored_scales_are_taken_as_they_are(digits) -> None:
