@@ -64,9 +64,10 @@ def climb(
     settings = desk.quantize
     assert settings is not None, "a ladder is a quantize step's"
     ladder = _Ladder(desk, dense, name, folder, least, settings)
-    for runtime in runtimes:
-        ladder.up(runtime)
-    return tuple(ladder.judged(runtime) for runtime in runtimes)
+    below = there = [runtime for runtime in runtimes if runtime in dense.seen]
+    while below:  # a rung at a time, so that no runtime spends the time of all
+        below = [runtime for runtime in below if ladder.up(runtime)]
+    return tuple(ladder.judged(runtime) for runtime in there)
 
 
 @dataclass
@@ -85,16 +86,19 @@ class _Ladder:
     trained: Path | None = None
     spent_s: float = 0.0
 
-    def up(self, runtime: str) -> None:
-        """Climbs for one runtime."""
+    def up(self, runtime: str) -> bool:
+        """Tries the next rung for one runtime; false where there is none, or no time."""
         tried = self.outcomes.setdefault(runtime, [])
-        while (rung := next_rung(tried, self.settings.range, self._kinds())) is not None:
-            if tried and self._is_late():
-                told = f"{self.spent_s / 60:.1f} of {self.settings.minutes:g} minutes are spent"
-                self.desk.console.remark(f"{runtime}: {told}; the best so far stays")
-                return
-            tried.append(self._tried(runtime, rung))
-            self.desk.console.remark(f"{runtime}: {told_of(tried[-1])}")
+        rung = next_rung(tried, self.settings.range, self._kinds())
+        if rung is None:
+            return False
+        if tried and self._is_late():
+            told = f"{self.spent_s / 60:.1f} of {self.settings.minutes:g} minutes are spent"
+            self.desk.console.remark(f"{runtime}: {told}; the best so far stays")
+            return False
+        tried.append(self._tried(runtime, rung))
+        self.desk.console.remark(f"{runtime}: {told_of(tried[-1])}")
+        return True
 
     def judged(self, runtime: str) -> Judged:
         """The runtime's candidate, measured by the full rule."""

@@ -99,8 +99,8 @@ class Quantize(Section):
             _refuse(f"engine: {self.engine} with mode: qat", "native engines don't train: "
                     "mode: ptq, or engine: unified")  # fmt: skip
         if self.engine == "native" and self.mode == "ladder":
-            _refuse("engine: native with mode: ladder", "engine: unified or auto, whose last rung "
-                    "the native engine is")  # fmt: skip
+            _refuse("engine: native with mode: ladder", "engine: unified or auto, since native "
+                    "engines have no rungs")  # fmt: skip
         if self.scheme != "int8" and (self.mode != "ptq" or self.engine != "unified"):
             _refuse(f"scheme: {self.scheme} with mode: {self.mode} and engine: {self.engine}",
                     "mode: ptq and engine: unified, since no range is observed")  # fmt: skip
