@@ -19,6 +19,7 @@ from targets.errors import ConversionError
 from targets.lowering import ALL_ATTENTION
 from targets.products import check_products
 from targets.tflite.io import with_float_io
+from targets.tflite.pooling import pool_in_place
 
 FOLDED = False
 HEAVY = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL")
@@ -47,7 +48,7 @@ def export(
         program = specialise(module, inputs, ALL_ATTENTION)
         if precision in SMALL_WEIGHTS:
             check_products(program, "TFLite", precision)
-        content = _convert(program, inputs, precision)
+        content = pool_in_place(_convert(program, inputs, precision))
         if precision == "int8":
             _require_int8(content)
         if precision == "int8" and io == "float32":
