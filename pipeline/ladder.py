@@ -18,6 +18,9 @@ MOST_REGIONS = 4
 """Float regions at most: a rung with one, one with two, one with all."""
 
 
+LEAST_MS = 1e-6
+
+
 @dataclass(frozen=True)
 class Method:
     """How a plan is made without training: the range method, and what is done to the weights.
@@ -179,4 +182,5 @@ def by_worth(regions: Sequence[Priced], least_ms: float) -> tuple[Priced, ...]:
     `least_ms` is what a measurement can tell from nothing: no region counts as cheaper.
     """
     gaining = [one for one in regions if one.gain_db > 0]
-    return tuple(sorted(gaining, key=lambda one: -one.gain_db / max(one.cost_ms, least_ms)))
+    least = max(least_ms, LEAST_MS)
+    return tuple(sorted(gaining, key=lambda one: -one.gain_db / max(one.cost_ms, least)))

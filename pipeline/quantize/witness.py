@@ -44,7 +44,7 @@ class Witness(torch.nn.Module):
         """Returns the values (N, ...) as they are."""
         sizes = values.detach().abs()
         if sizes.dim() and len(sizes) == self.batch:  # else the batch is merged with another
-            for reached in sizes.flatten(1).amax(1).tolist():
+            for reached in sizes.reshape(len(sizes), -1).amax(1).tolist():
                 self._take(reached)
         if sizes.dim() in (2, 4):
             living = sizes.transpose(0, 1).flatten(1).amax(1) > 0
