@@ -2,8 +2,7 @@
 
 Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization": operator by
 operator, on inputs that the rounded operators before it give and towards the float output behind
-its activation (equation 25), a rectified sigmoid between the two neighbours on the grid (23) and a
-regulariser that pushes it to one of them as its exponent falls (24, 26).
+its activation (equation 25).
 """
 
 import math
@@ -17,8 +16,9 @@ from torch.fx import Node
 
 from pipeline.graph import Graph
 from pipeline.graph.operators.entry import bind
-from pipeline.prune.consumers.rows import Rows, rows
+from pipeline.prune.consumers.rows import rows
 from pipeline.prune.consumers.walk import Walk
+from pipeline.quantize.fitting import ROWS, Fit
 from pipeline.quantize.fold import fold, stored, weight_of, weighted
 from pipeline.quantize.observe import checked
 from pipeline.quantize.plan import QuantPlan, WeightQuantization
@@ -26,20 +26,11 @@ from pipeline.quantize.prepared import Prepared
 from pipeline.quantize.progress import Tell, silently
 from pipeline.quantize.quantizer import fused_activation
 from pipeline.quantize.replica import WeightRounding, replica
-from pipeline.quantize.weights import GREATEST, spread
 
-STRETCH = (-0.1, 1.1)
-"""Of the sigmoid, so that it reaches 0 and 1 (equation 23)."""
-EXPONENTS = (20.0, 2.0)
-WARM_UP = 0.2
-"""Share of the steps without the regulariser."""
-RATE = 1e-2
 PLACES = 8192
 """Output positions of all batches together that are looked at, at most."""
 ELEMENTS = 2**24
 """Numbers in an operator's sampled inputs, at most: 64 MiB."""
-SAMPLED = 512
-"""Output positions per step."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +140,12 @@ class _Work:
         ratio = float(error / nearest) if float(nearest) > 0 else 1.0
         return RoundedWeight(node.name, ratio, moved)
 
-    def _fit(self, node: Node, inner: Node, rounding: WeightRounding) -> "_Fit":
+    def _fit(self, node: Node, inner: Node, rounding: WeightRounding) -> Fit:
         weight = stored(self.graph.module, str(weight_of(node)))
         reads = rows(node, weight)
         source = inner.all_input_nodes[0].name
         inputs, targets = [], []
-        limit = max(SAMPLED, min(PLACES, ELEMENTS // max(1, weight[0].numel() * reads.groups)))
+        limit = max(ROWS, min(PLACES, ELEMENTS // max(1, weight[0].numel() * reads.groups)))
         for batch in range(len(self._walk)):
             target = self._dense_walk.value(node.name, batch)
             places = self._sample(reads.positions(target), limit // len(self._walk))
@@ -163,7 +154,7 @@ class _Work:
         bias = bind(inner)["bias"]
         assert isinstance(bias, Node)
         offset = stored(self._rounded.module, str(bias.target))
-        return _Fit(
+        return Fit(
             torch.cat(inputs, 1),
             torch.cat(targets, 1),
             weight,
@@ -178,87 +169,6 @@ class _Work:
         if count <= limit:
             return None
         return torch.randperm(count, generator=self._generator)[:limit]
-
-
-class _Fit:
-    """One operator as rows of inputs times a matrix, and where its weights may go."""
-
-    def __init__(
-        self,
-        inputs: Tensor,
-        targets: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        rounding: WeightRounding,
-        reads: Rows,
-        limits: tuple[float, float],
-    ) -> None:
-        """Inputs (groups, rows, features) and targets (groups, rows, channels)."""
-        self._inputs, self._targets = inputs, targets.clamp(*limits)
-        self._limits = limits
-        self._groups = reads.groups
-        scales = spread(rounding.scales, weight, rounding.channel_axis)
-        self._scales = scales
-        self._steps = weight / scales
-        self._bias = bias.reshape(reads.groups, 1, -1)
-
-    def nearest(self) -> Tensor:
-        """The integers that rounding to the nearest gives, of the weight's shape."""
-        return torch.round(self._steps).clamp(-GREATEST, GREATEST)
-
-    def reals(self, integers: Tensor) -> Tensor:
-        """The weight that integers stand for."""
-        return integers * self._scales
-
-    @torch.no_grad()
-    def loss(self, integers: Tensor) -> Tensor:
-        """The mean squared error at the operator's output, over all rows."""
-        return self._error(integers, self._inputs, self._targets)
-
-    def solve(self, steps: int, generator: torch.Generator) -> Tensor:
-        """The integers that the optimiser settles on."""
-        floor = self._steps.floor().clamp(-GREATEST, GREATEST)
-        soft = _inverse(self._steps - self._steps.floor()).requires_grad_()
-        scale = self.loss(self.nearest())
-        optimiser = torch.optim.Adam([soft], RATE)
-        count = self._inputs.shape[1]
-        for step in range(steps):
-            chosen = torch.randint(count, (min(count, SAMPLED),), generator=generator)
-            up = _rectified(soft)
-            integers = (floor + up).clamp(-GREATEST, GREATEST)
-            error = self._error(integers, self._inputs[:, chosen], self._targets[:, chosen])
-            loss = error / scale + _undecided(up, step / steps)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-        return (floor + (soft.detach() >= 0)).clamp(-GREATEST, GREATEST)
-
-    def _error(self, integers: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-        weight = self.reals(integers)
-        matrix = weight.reshape(self._groups, weight.shape[0] // self._groups, -1).transpose(1, 2)
-        found = torch.baddbmm(self._bias, inputs, matrix).clamp(*self._limits)
-        return (found - targets).square().mean()
-
-
-def _rectified(soft: Tensor) -> Tensor:
-    """From 0, the lower neighbour, to 1, the upper (equation 23)."""
-    low, high = STRETCH
-    return (torch.sigmoid(soft) * (high - low) + low).clamp(0, 1)
-
-
-def _inverse(fraction: Tensor) -> Tensor:
-    low, high = STRETCH
-    return torch.logit((fraction - low) / (high - low))
-
-
-def _undecided(up: Tensor, progress: float) -> Tensor:
-    """The mean of 1 - |2h - 1|^β: 0 where each weight is at one of its neighbours."""
-    if progress < WARM_UP:
-        return torch.zeros(())
-    high, low = EXPONENTS
-    left = 1 - (progress - WARM_UP) / (1 - WARM_UP)
-    exponent = low + (high - low) * left
-    return (1 - (2 * up - 1).abs().pow(exponent)).mean()
 
 
 def _roundings(prepared: Prepared) -> dict[str, WeightRounding]:
