@@ -14,7 +14,8 @@ WRITTEN_OUT = {
     "group_norm": ("native_group_norm", "instance_norm", "rsqrt", "var", "var_mean"),
 }
 """What exporters and converters make of an operator: an artifact names these."""
-NOT_PLANNED = "the plan made it int8; this runtime computes it in float"
+KEPT = "kept float by the plan's decision"
+NOT_PLANNED = "none of the plan's float operators: this runtime computes it in float"
 
 _NUMBER = re.compile(r"_\d+$")
 _PREFIX = re.compile(r"^(node_)+")
@@ -64,6 +65,8 @@ def _reasons(plan: QuantPlan) -> dict[str, str]:
         kind = one.operator.split(".")[1] if "." in one.operator else one.operator
         for made in (kind, _kind(one.node), *WRITTEN_OUT.get(kind, ())):
             found.setdefault(made.rstrip("_"), one.reason)
+    for name in plan.keeps:
+        found.setdefault(_kind(name), KEPT)
     return found
 
 
