@@ -63,7 +63,7 @@ def loss(outputs, target):
 RECIPE = """\
 version: 1
 runtimes: [onnxruntime]
-budget: {metric: {name: accuracy, max_drop: 0.01}}
+budget: {metric: {name: accuracy, max_drop: 0.004}}
 steps:
   - quantize: {mode: ladder}
 """
@@ -88,12 +88,13 @@ def trained() -> nn.Module:
 def rescaled(net: nn.Module) -> nn.Module:
     """The same function: every second channel that a ReLU leaves is 100 times as large, which
     leaves the others two or three of int8's steps."""
-    for before, after in ((net[0], net[2]), (net[3], net[5])):
+    for before, after in ((net[0], net[2]), (net[3], net[5]), (net[5], net[8])):
         factor = torch.ones(len(before.bias))
         factor[::2] = 100
         before.weight *= factor.reshape([-1] + [1] * (before.weight.dim() - 1))
         before.bias *= factor
-        after.weight /= factor[:, None, None]
+        read = factor.repeat_interleave(after.weight.shape[1] // len(factor))
+        after.weight /= read.reshape([1, -1] + [1] * (after.weight.dim() - 2))
     return net
 
 
@@ -120,15 +121,14 @@ def climbed(folder):
     return run(folder)
 
 
-def test_plain_ranges_collapse_and_the_ladder_recovers_without_training(climbed):
+def test_plain_ranges_lose_too_much_and_the_ladder_recovers_without_training(climbed):
     results, report, _ = climbed
     (judged,) = results.judged
-    rungs = {one.rung.name: one for one in judged.climbed["onnxruntime"]}
-    assert rungs["least-squares"].drop is None or rungs["least-squares"].drop > 0.01
-    assert "qat" not in rungs
-    last = list(rungs.values())[-1]
-    assert last.holds
-    assert last.rung.kind in ("equalized", "rounded", "regions")
+    rungs = judged.climbed["onnxruntime"]
+    assert not any(one.holds for one in rungs[:-1])
+    assert rungs[-1].holds
+    assert len(rungs) > 1
+    assert "qat" not in [one.rung.kind for one in rungs]
     assert report.verdict == "PASS"
 
 
@@ -141,7 +141,6 @@ def test_the_report_tells_every_rung(climbed, folder):
     assert row.execution is not None
     page = (folder / "run" / storage.PAGE).read_text()
     assert "How it was quantized" in page
-    assert "biases corrected" in page
     json.dumps(report.model_dump(mode="json"), allow_nan=False)
 
 
