@@ -106,10 +106,11 @@ def test_every_method_but_min_max_leaves_an_outlier_out() -> None:
     seen = histogram(np.append(bulk, np.float32(20)))
     highs = {method: range_of(seen, method)[1] for method in METHODS}
     assert highs["min-max"] == 20
-    # 5 of 100,000 normal values lie above 3.9, and none above 4.5.
+    # 5 of 100,000 normal values lie above 3.9, and none above 4.5. At a high h, rounding all costs
+    # 100,000 ((h + 4.4) / 255)^2 / 12 and clipping one (20 - h)^2: least near 17.
     assert 3.5 < highs["percentile"] < 4.5
     assert 3 < highs["entropy"] < 12
-    assert highs["least-squares"] < 14
+    assert 16 < highs["least-squares"] < 18
 
 
 def test_a_frequent_value_does_not_make_the_entropy_clip_the_others() -> None:
