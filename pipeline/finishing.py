@@ -4,7 +4,7 @@ A candidate is for all runtimes that run the same plan; where one runtime keeps 
 than another, there are several.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,9 +34,12 @@ def finish(
         name: what was done to it so far.
         folder: the shaped candidate.
         runtimes: those that it is made for.
-        least: how faithful to the quantized torch graph a quantized artifact has to be.
+        least: how faithful to the quantized torch graph a quantized artifact has to be. What need
+            not be as faithful as a trained model is not worth training or a search.
     """
     settings = desk.quantize
+    if settings is not None and least != evidence.TRAINED:
+        settings = settings.at_once
     if settings is None or settings.scheme != "int8":
         return (_plain(desk, dense, name, folder, runtimes, least),)
     doubts = quantizing.doubts(desk, folder)
@@ -44,17 +47,17 @@ def finish(
     if settings.mode == "ladder":
         judged += climbing.climb(desk, dense, name, folder, runtimes, least)
     elif settings.engine != "native":
-        judged += _quantized(desk, dense, name, folder, runtimes, least)
+        judged += _quantized(desk, dense, name, folder, runtimes, least, settings)
     if settings.engine != "unified":
-        judged = _weighed(judged, native.finish(desk, dense, name, folder, runtimes))
+        own = native.finish(desk, dense, name, folder, runtimes)
+        judged = _weighed(judged, dict(zip(runtimes, own, strict=True)))
     return tuple(replace(one, doubts=doubts) for one in judged)
 
 
-def _weighed(unified: Sequence[Judged], own: Sequence[Judged]) -> list[Judged]:
+def _weighed(unified: Sequence[Judged], own: Mapping[str, Judged]) -> list[Judged]:
     """Both engines' candidates, runtime by runtime; the worse ones only beside the others."""
     found = []
-    for one in own:
-        runtime = next(iter({*one.trials, *one.made.failures}))
+    for runtime, one in own.items():
         other = next((each for each in unified if runtime in each.trials), None)
         if other is None:
             found.append(one)
@@ -65,11 +68,15 @@ def _weighed(unified: Sequence[Judged], own: Sequence[Judged]) -> list[Judged]:
 
 
 def _quantized(
-    desk: Desk, dense: Made, name: str, folder: Path, runtimes: Sequence[str], least: Least
+    desk: Desk,
+    dense: Made,
+    name: str,
+    folder: Path,
+    runtimes: Sequence[str],
+    least: Least,
+    settings: Quantize,
 ) -> tuple[Judged, ...]:
     """Without a search: one candidate for each group of runtimes that keep the same float."""
-    settings = desk.quantize
-    assert settings is not None, "asked for a quantized candidate"
     kind = [name, *(["qat"] if settings.mode == "qat" else []), "int8"]
     told = "-".join(part for part in kind if part)
     planned = _planned(desk, folder, settings)

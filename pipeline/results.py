@@ -134,8 +134,9 @@ class Results:
 
 def together(judged: Sequence[Judged]) -> Judged:
     """The candidates of several runtimes as one, whose trials are all of theirs."""
-    trials = {runtime: trial for one in judged for runtime, trial in one.trials.items()}
-    return replace(judged[0], trials=trials)
+    there = [one for one in judged if not one.beside]
+    trials = {runtime: trial for one in there for runtime, trial in one.trials.items()}
+    return replace(there[0], trials=trials)
 
 
 def runtimes(judged: Iterable[Judged]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipeline import budgeting, making, stages, sweep
+from pipeline import budgeting, stages, sweep
 from pipeline.drafting import Refused
 from pipeline.landing import Planned
 from pipeline.prune import GroupPlan, PrunePlan
@@ -149,7 +149,8 @@ def house(monkeypatch):
     def finish(desk, dense, name, folder, runtimes, least=0.99):
         built.done.append(f"judged {name} on {', '.join(runtimes)}")
         made = Made(name, folder, None, dict.fromkeys(runtimes), {})
-        return Judged(made, {one: trial(desk, one, widths[folder.name]) for one in runtimes})
+        trials = {one: trial(desk, one, widths[folder.name]) for one in runtimes}
+        return (Judged(made, trials),)
 
     def trial(one, runtime, way):
         lines = tuple(one.lines(runtime, way).values())
@@ -158,7 +159,7 @@ def house(monkeypatch):
     monkeypatch.setattr(stages, "draft", draft)
     monkeypatch.setattr(stages, "carry_out", carry_out)
     monkeypatch.setattr(stages, "recover", recover)
-    monkeypatch.setattr(making, "finish", finish)
+    monkeypatch.setattr(budgeting, "finish", finish)
     monkeypatch.setattr(budgeting, "weigh_all", lambda desk, dense, draft: (draft.files, {}))
     monkeypatch.setattr(budgeting, "lines_of", lines_of)
     monkeypatch.setattr(budgeting.costing, "learn", learn)
