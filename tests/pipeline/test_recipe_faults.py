@@ -106,7 +106,7 @@ FAULTS = {
     ),
     "unknown mode": (
         ("mode: ptq", "mode: ptk"),
-        "recipe.yaml:13: steps.2.quantize.mode: found 'ptk'; did you mean 'ptq'? allowed: ladder, ptq, qat",
+        "recipe.yaml:13: steps.2.quantize.mode: found 'ptk'; did you mean 'ptq'? allowed: ladder",
     ),
     "missing key": (
         ("name: accuracy, ", ""),
