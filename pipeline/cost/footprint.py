@@ -2,10 +2,12 @@
 
 Size is nearly exact: a runtime's file holds the stored tensors and a fixed part per operator.
 Memory is a model of what was measured: weights, and the activations that are alive together at
-the worst moment (liveness), each with a factor that is fitted, beside a constant.
+the worst moment (liveness), each with a factor, beside a constant. One process per model tells a
+constant well and factors badly, so these stay near what they are in any runtime unless the
+measured models say otherwise (a Gaussian prior: ridge regression towards it).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from scipy.optimize import nnls
@@ -13,13 +15,16 @@ from scipy.optimize import nnls
 from pipeline.cost.charging import terms
 from pipeline.cost.features import Floats, extents_at
 from pipeline.cost.sites import Kind, Site, Widths
-from pipeline.cost.table import CostTable, Probe
+from pipeline.cost.table import CostTable
 from pipeline.prune.limits import Charge, Legal, Term
 from targets.measurement import median, unavailable
 
 _ELEMENT = {"fp32": 4.0, "int8": 1.0}
 _RIDGE = 1e-4
-LEAST_MODELS = 3  # as many unknowns has the fit of memory
+_USUAL = (2.0, 1.0)
+"""Of a byte of weights, held as it was read and as it was packed, and of one of activations."""
+_STRAY = 1.0  # how far a runtime's factors are from those
+_REPEAT = 0.02  # of a peak: what two processes of one model differ by
 
 
 class Size:
@@ -83,12 +88,11 @@ class Memory:
         self._by_name = {site.name: site for site in table.model.sites}
         self._element = _ELEMENT[table.key.precision]
         probes = [one for one in table.probes if one.peak_memory_mb and one.role != "window"]
-        self.reason = _unknown(probes, table)
+        self.reason = None if probes else _unknown(table)
         if self.reason is None:
             rows = np.array([self._row(one.sites) for one in probes])
             peaks = np.array([median(one.peak_memory_mb) for one in probes])
-            weights, activations, self.constant = _non_negative(rows, peaks).tolist()
-            self._weights, self._activations = weights, activations
+            self._weights, self._activations, self.constant = _near_usual(rows, peaks)
 
     def of(self, present: Mapping[str, Widths]) -> float | str:
         """The peak of a model of these sites, or why it is not known."""
@@ -135,11 +139,20 @@ class Memory:
         return stored * self._element / 1e6, max(alive, default=0.0) * self._element / 1e6
 
 
-def _unknown(probes: Sequence[Probe], table: CostTable) -> str | None:
-    if len(probes) >= LEAST_MODELS:
-        return None
+def _unknown(table: CostTable) -> str:
     reasons = [one.memory_reason for one in table.probes if one.memory_reason]
-    return reasons[0] if reasons else f"measured of {len(probes)} models; {LEAST_MODELS} are needed"
+    return reasons[0] if reasons else "no model's memory was measured"
+
+
+def _near_usual(rows: Floats, peaks: Floats) -> tuple[float, float, float]:
+    """The factors of weights and of activations and a constant, none of them negative, by relative
+    error; one model is enough for the constant."""
+    weighted = np.column_stack([rows, np.ones(len(rows))]) / peaks[:, None]
+    prior = np.eye(2, 3) * (_REPEAT / _STRAY)
+    wanted = np.concatenate([np.ones(len(rows)), prior @ np.array([*_USUAL, 0.0])])
+    found, _ = nnls(np.concatenate([weighted, prior]), wanted)
+    weights, activations, constant = found.tolist()
+    return weights, activations, constant
 
 
 def _non_negative(rows: Floats, values: Floats) -> Floats:
