@@ -118,7 +118,7 @@ class Costs:
     def own_error(self) -> OwnError | None:
         """How well a fit to the other probes predicts those that were kept; None without any."""
         kept = [one for one in self.table.measured() if one.role == "unseen"]
-        others = [one for one in self.table.measured() if one.role not in ("unseen", "learned")]
+        others = [one for one in self.table.measured() if one.role != "unseen"]
         if not kept:
             return None
         blind = Additive(self.table.model.kinds, [self._sample(one) for one in others])

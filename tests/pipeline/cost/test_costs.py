@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.cost.costs import Costs
-from pipeline.cost.table import CostTable, Probe, Timing
+from pipeline.cost.table import CostTable
 from pipeline.prune.limits import check_charges
 from targets.errors import ArtifactError, UsageError
 
@@ -52,21 +52,6 @@ def test_what_is_not_metered_is_unavailable_and_can_not_be_planned(table) -> Non
     assert costs.predict(table.dense.sites).energy_mj.startswith("unavailable: no energy meter")
     with pytest.raises(UsageError, match=r"energy_mj.*no energy meter"):
         costs.charges({"energy_mj": 1.0})
-
-
-def test_a_measured_model_corrects_its_neighbourhood(table, truth) -> None:
-    """As a run learns from its first measurement: here a model costs a third more than told."""
-    widths, _ = drawn(table, 3)
-    present = table.model.present(widths)
-    before = Costs(table).predict(present).latency_ms["p50"]
-    reference = round(table.reference_ms * 1e6)
-    timing = Timing(
-        p50_ns=round(before * 1e6 * 1.33), reference_ns=reference, ratios={}, samples=100
-    )
-    probe = Probe(name="weighed", role="learned", sites=present, timings=(timing,) * 3)
-    after = Costs(table.learned(probe))
-    assert after.predict(present).latency_ms["p50"] > before * 1.15
-    assert len(after.own_error().rows) == len(Costs(table).own_error().rows)
 
 
 def test_a_table_survives_the_disk(table, tmp_path) -> None:
