@@ -1,4 +1,8 @@
-"""Accuracy at half of dense latency after the same one epoch, ours beside other ways there."""
+"""Accuracy at half of dense latency after the same one epoch, ours beside other ways there.
+
+Ours is held to the budget by a run and lands a little below it. The others are taken at the
+latency that ours measured, so that all are compared at equal measured latency.
+"""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +16,7 @@ from pipeline.recover import recover
 from targets.measurement import median
 
 SHARE = 0.5
-SLACK = 0.01  # of the share: what clocks can't tell apart
+SLACK = 0.01  # of ours: what clocks can't tell apart
 SEEDS = (0, 1, 2)
 OURS = "edgesmith"
 EPOCH = "{recover: {epochs: 1, learning_rate: 0.002, distill: {temperature: 4, weight: 0.9}}}"
@@ -90,10 +94,11 @@ def _ours(bench: Bench, asked: Asked) -> Fact:
     }
 
 
-def _knob(bench: Bench, asked: Asked, way: str) -> Fact:
-    """How much a way must take away; it depends on the widths alone, so one seed tells it."""
+def _knob(bench: Bench, asked: Asked, way: str, share: float) -> Fact:
+    """How much a way must take away to be as fast as ours; it depends on the widths alone, so one
+    seed tells it."""
     found = peers.least_within(
-        SHARE * (1 + SLACK),
+        share * (1 + SLACK),
         lambda gone: peers.measured(bench, way, gone, asked.out),
         peers.SHARES,
     )
@@ -105,7 +110,8 @@ def _knob(bench: Bench, asked: Asked, way: str) -> Fact:
 
 def _theirs(bench: Bench, asked: Asked, store: Store, way: str, seed: int) -> Fact:
     """Widths alone tell what is trained: where two runtimes take the same, it is trained once."""
-    knob = store.find(("knob", bench.runtime, way), partial(_knob, bench, asked, way))
+    ours = store.facts()[_key(asked, bench.runtime, OURS, SEEDS[0])]["p50"]
+    knob = store.find(("knob", bench.runtime, way), partial(_knob, bench, asked, way, ours))
     if (gone := knob["gone"]) is None:
         return {"accuracy": None}
     key: Key = ("widths untrained" if asked.quick else "widths trained", way, gone, seed)

@@ -21,7 +21,7 @@ from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT, Artifact
 from targets.errors import UsageError
 
 Way = Callable[[Bench, float], Graph]
-SHARES = tuple(twentieth / 20 for twentieth in range(3, 18))
+SHARES = tuple(fortieth / 40 for fortieth in range(6, 35))
 """The knob's values: what share of the channels, or of the MACs, goes."""
 MULTIPLE = 8
 MACS = "plan by MACs"
