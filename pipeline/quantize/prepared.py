@@ -1,11 +1,11 @@
 """A copy of the graph with an observer at every tensor that becomes int8, and its look-up."""
 
-import copy
 from dataclasses import dataclass
 
 import torch
 from torch.fx import GraphModule, Node
 
+from pipeline.graph.copying import copied
 from pipeline.quantize.pt2e import FixedQParamsObserver, PerChannelMinMaxObserver, prepare_pt2e
 from pipeline.quantize.quantizer import EdgeQuantizer
 from targets.conversion import silence
@@ -61,7 +61,7 @@ def prepare(module: GraphModule) -> Prepared:
     """A copy of the graph with batch norms folded away and observers put where the rules say."""
     quantizer = EdgeQuantizer()
     with silence():
-        prepared = prepare_pt2e(copy.deepcopy(module), quantizer)
+        prepared = prepare_pt2e(copied(module), quantizer)
     places = _places(prepared)
     weights = tuple(place for place in places if _holds_weight(prepared, place))
     activations = tuple(place for place in places if place not in weights)
