@@ -22,6 +22,10 @@ WidthsCost = Callable[[Mapping[str, Floats]], Floats]
 MOST_OWN = 1 << 12
 """Combinations of the groups that stay out of sums."""
 
+_SIDES = 3
+"""What multiplies has no more: what comes in, what goes out, and what both go along with. A concat
+of more only adds up."""
+
 _LEVELS = 9  # of all sums together, from the narrowest to the widest
 _ALONE = (0.0, 0.5, 1.0)  # of one sum beside the others at their widest and at their middle
 _DIGITS = 9  # to which factors are alike
@@ -67,11 +71,13 @@ def _split(site: Site, legal: Legal) -> tuple[tuple[str, ...], list[tuple[tuple[
         most = max(factors)
         direction = tuple(round(factor / most, _DIGITS) for factor in factors)
         alike.setdefault(direction, []).append((name, most))
-    single = [parts[0][0] for parts in alike.values() if len(parts) == 1]
-    if prod(len(legal.widths[name]) for name in (*own, *single)) <= MOST_OWN:
-        own = sorted([*own, *single])
+    if len(alike) <= _SIDES:
+        single = [parts[0][0] for parts in alike.values() if len(parts) == 1]
+        for name in sorted(single, key=lambda name: (len(legal.widths[name]), name)):
+            if prod(len(legal.widths[other]) for other in (*own, name)) <= MOST_OWN:
+                own.append(name)
     sums = [tuple(parts) for parts in alike.values() if not {name for name, _ in parts} & set(own)]
-    return tuple(own), sums
+    return tuple(sorted(own)), sums
 
 
 def _multiplies(site: Site, group: str) -> bool:

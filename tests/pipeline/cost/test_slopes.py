@@ -46,6 +46,16 @@ def test_what_is_straight_is_charged_exactly_and_in_few_numbers(site: Site) -> N
         assert charge.of(LEGAL, widths) == pytest.approx(float(cost(at)[0]))
 
 
+def test_two_wide_groups_still_multiply() -> None:
+    """As in a perceptron of 4,096 by 4,096: one of the two is the sum."""
+    legal = Legal(dict.fromkeys(("in", "out"), tuple(range(16, 4097, 16))))
+    site = Site(name="linear", kind="linear", sizes=tuple(
+        Size(terms=((1.0, (name,)),)) for name in ("in", "out")))  # fmt: skip
+    (term,) = terms([site], legal, lambda site, widths: 2.0 * widths.prod(axis=1))
+    assert term.values.size == 256
+    assert term.at(legal, {"in": 160, "out": 2048}) == pytest.approx(2.0 * 160 * 2048)
+
+
 def test_a_staircase_is_charged_by_its_slope() -> None:
     """Tiles of 8 of a sum between 29 and 211: a line through them is off by half a tile."""
 
