@@ -16,7 +16,8 @@ from scipy import optimize
 
 from pipeline.prune.allocation import Floats
 from pipeline.prune.limits import Charge
-from pipeline.prune.programme import Linear, Programme
+from pipeline.prune.programme import Programme
+from pipeline.prune.rows import Linear
 from pipeline.prune.tradeoff import Tradeoff
 from targets.errors import EdgesmithError, UsageError
 
