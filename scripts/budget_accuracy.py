@@ -100,7 +100,7 @@ def _knob(bench: Bench, asked: Asked, way: str, share: float) -> Fact:
     found = peers.least_within(
         share * (1 + SLACK),
         lambda gone: peers.measured(bench, way, gone, asked.out),
-        peers.SHARES,
+        peers.knob(bench, way),
     )
     if found is None:
         return {"gone": None}
@@ -111,10 +111,11 @@ def _knob(bench: Bench, asked: Asked, way: str, share: float) -> Fact:
 def _theirs(bench: Bench, asked: Asked, store: Store, way: str, seed: int) -> Fact:
     """Widths alone tell what is trained: where two runtimes take the same, it is trained once."""
     ours = store.facts()[_key(asked, bench.runtime, OURS, SEEDS[0])]["p50"]
-    knob = store.find(("knob", bench.runtime, way), partial(_knob, bench, asked, way, ours))
+    key: Key = ("knob", bench.runtime, peers.widths_by(way))
+    knob = store.find(key, partial(_knob, bench, asked, way, ours))
     if (gone := knob["gone"]) is None:
         return {"accuracy": None}
-    key: Key = ("widths untrained" if asked.quick else "widths trained", way, gone, seed)
+    key = ("widths untrained" if asked.quick else "widths trained", way, gone, seed)
     return {**knob, **store.find(key, partial(_trained, bench, asked, way, gone))}
 
 

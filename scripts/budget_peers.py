@@ -1,7 +1,9 @@
 """Other ways to half the latency: uniform width, a plan by MACs of our own, and Torch-Pruning.
 
-Each has one knob, the share that goes, and is taken at the least share whose artifact measures
-within the latency. Torch-Pruning is a peer, not a dependency: `pip install torch-pruning==1.6.1`.
+Each has one knob, the share that goes, and is taken where its artifact measures within the latency
+and has the most MACs. Torch-Pruning is a peer, not a dependency: `pip install torch-pruning==1.6.1`.
+Its widths depend on the share and on what they are rounded to, not on the importance, and they do
+not always fall as the share grows: a layer that rounding would empty stays whole.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -51,25 +53,30 @@ def torch_pruning(importance: str, round_to: int) -> Way:
     """Torch-Pruning with its defaults, its widths rounded as given; batch norms measured anew."""
 
     def way(bench: Bench, gone: float) -> Graph:
-        import torch_pruning as tp  # absent where nobody installed it
-
-        net = bench.desk.task.build()
-        example = bench.desk.task.example_inputs()[0]
-        judge = {
-            "Taylor": tp.importance.GroupTaylorImportance,
-            "magnitude": tp.importance.GroupMagnitudeImportance,
-        }[importance]()
-        head = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
-        pruner = tp.pruner.BasePruner(
-            net, example, importance=judge, pruning_ratio=gone, round_to=round_to,
-            ignored_layers=[head],
-        )  # fmt: skip
-        if importance == "Taylor":
-            _backward(bench, net)
-        pruner.step()
+        net = _torch_pruned(bench, importance, round_to, gone)
         return _normalised(bench, trace(net.eval(), bench.desk.dense.inputs))
 
     return way
+
+
+def _torch_pruned(bench: Bench, importance: str, round_to: int, gone: float) -> nn.Module:
+    import torch_pruning as tp  # absent where nobody installed it
+
+    net = bench.desk.task.build()
+    example = bench.desk.task.example_inputs()[0]
+    judge = {
+        "Taylor": tp.importance.GroupTaylorImportance,
+        "magnitude": tp.importance.GroupMagnitudeImportance,
+    }[importance]()
+    head = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
+    pruner = tp.pruner.BasePruner(
+        net, example, importance=judge, pruning_ratio=gone, round_to=round_to,
+        ignored_layers=[head],
+    )  # fmt: skip
+    if importance == "Taylor":
+        _backward(bench, net)
+    pruner.step()
+    return net
 
 
 def _backward(bench: Bench, net: nn.Module) -> None:
@@ -86,15 +93,34 @@ def _normalised(bench: Bench, pruned: Graph) -> Graph:
     return repair(dense, pruned, plan(dense, ratio=0.0), batches, method="batchnorm")
 
 
+ROUNDED = {f"round_to {multiple}": multiple for multiple in (8, 16)}
 WAYS: Mapping[str, Way] = {
     UNIFORM: uniform,
     MACS: by_macs,
     **{
-        f"{PEER} {importance}, round_to {round_to}": torch_pruning(importance, round_to)
+        f"{PEER} {importance}, {rounded}": torch_pruning(importance, multiple)
         for importance in ("magnitude", "Taylor")
-        for round_to in (8, 16)
+        for rounded, multiple in ROUNDED.items()
     },
 }
+
+
+def widths_by(way: str) -> str:
+    """What alone decides a way's widths, beside the share: its name without the importance."""
+    return way.replace(" Taylor", " magnitude")
+
+
+def knob(bench: Bench, way: str) -> Sequence[float]:
+    """Shares that give different widths, those with the most MACs first."""
+    if not way.startswith(PEER):
+        return SHARES
+    import torch_pruning as tp
+
+    counts: dict[float, float] = {}
+    for gone in SHARES:
+        net = _torch_pruned(bench, "magnitude", ROUNDED[way.split(", ")[1]], gone)
+        counts.setdefault(tp.utils.count_ops_and_params(net, bench.desk.dense.inputs[0])[0], gone)
+    return [counts[macs] for macs in sorted(counts, reverse=True)]
 
 
 def exported(bench: Bench, graph: Graph, folder: Path) -> Artifact:
@@ -122,7 +148,7 @@ def measured(bench: Bench, way: str, gone: float, out: Path) -> dict[str, float]
 def least_within(
     share: float, found: Callable[[float], Mapping[str, float] | None], knob: Sequence[float]
 ) -> tuple[float, Mapping[str, float]] | None:
-    """The least value of the knob whose p50 is within the share of dense, by bisection."""
+    """The first value of the knob whose p50 is within the share of dense, by bisection."""
     best, low, high = None, 0, len(knob) - 1
     while low <= high:
         middle = (low + high) // 2
