@@ -39,17 +39,22 @@ def collect(asked: Asked, store: Store) -> None:
 
 
 def _ways(asked: Asked, store: Store, runtime: str, seed: int) -> list[str]:
-    """Every way with the first seed; with the others Torch-Pruning is its best of the first."""
+    """Every way with the first seed; with the others the best variant of each."""
     if asked.quick:
         return [OURS, peers.UNIFORM]
     if seed == SEEDS[0]:
         return [OURS, *peers.WAYS]
-    return [OURS, peers.UNIFORM, peers.MACS, *_best_peer(asked, store, runtime)]
+    of = (peers.MACS, peers.PEER)
+    return [
+        OURS,
+        peers.UNIFORM,
+        *(one for name in of for one in _best(asked, store, runtime, name)),
+    ]
 
 
-def _best_peer(asked: Asked, store: Store, runtime: str) -> list[str]:
+def _best(asked: Asked, store: Store, runtime: str, name: str) -> list[str]:
     known = store.facts()
-    variants = [way for way in peers.WAYS if way.startswith(peers.PEER)]
+    variants = [way for way in peers.WAYS if way.startswith(name)]
     scores = {
         way: fact["accuracy"]
         for way in variants

@@ -1,7 +1,7 @@
 """Other ways to half the latency: uniform width, a plan by MACs of our own, and Torch-Pruning.
 
-Each has one knob, the share that goes, and is taken where its artifact measures within the latency
-and has the most MACs. Torch-Pruning is a peer, not a dependency: `pip install torch-pruning==1.6.1`.
+Each has one knob, the share that goes, and is taken where its artifact measures within the
+latency and has the most MACs. Torch-Pruning is a peer, not a dependency: `pip install torch-pruning==1.6.1`.
 Its widths depend on the share and on what they are rounded to, not on the importance, and they do
 not always fall as the share grows: a layer that rounding would empty stays whole.
 """
@@ -37,16 +37,20 @@ def uniform(bench: Bench, gone: float) -> Graph:
     return _normalised(bench, apply(dense, plan(dense, ratio=gone, multiple=MULTIPLE)))
 
 
-def by_macs(bench: Bench, gone: float) -> Graph:
+def by_macs(multiple: int) -> Way:
     """Our own importance, sensitivities and repair; it is MACs that are planned."""
-    dense, data = bench.desk.dense, pruning.data_of(bench.desk)
-    table = losses_of(bench).sensitivity
-    chosen = plan(
-        dense, macs=1 - gone, importance="obs", strategy="sensitivity", multiple=MULTIPLE,
-        sensitivity=table, data=data,
-    )  # fmt: skip
-    pruned = apply(dense, chosen)
-    return pruning.mend(bench.desk, dense, chosen, pruned, "least-squares").graph
+
+    def way(bench: Bench, gone: float) -> Graph:
+        dense, data = bench.desk.dense, pruning.data_of(bench.desk)
+        table = losses_of(bench).sensitivity
+        chosen = plan(
+            dense, macs=1 - gone, importance="obs", strategy="sensitivity", multiple=multiple,
+            sensitivity=table, data=data,
+        )  # fmt: skip
+        pruned = apply(dense, chosen)
+        return pruning.mend(bench.desk, dense, chosen, pruned, "least-squares").graph
+
+    return way
 
 
 def torch_pruning(importance: str, round_to: int) -> Way:
@@ -96,7 +100,7 @@ def _normalised(bench: Bench, pruned: Graph) -> Graph:
 ROUNDED = {f"round_to {multiple}": multiple for multiple in (8, 16)}
 WAYS: Mapping[str, Way] = {
     UNIFORM: uniform,
-    MACS: by_macs,
+    **{f"{MACS}, multiples of {multiple}": by_macs(multiple) for multiple in (4, MULTIPLE)},
     **{
         f"{PEER} {importance}, {rounded}": torch_pruning(importance, multiple)
         for importance in ("magnitude", "Taylor")
