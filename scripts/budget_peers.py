@@ -1,9 +1,10 @@
 """Other ways to half the latency: uniform width, a plan by MACs of our own, and Torch-Pruning.
 
 Each has one knob, the share that goes, and is taken where its artifact measures within the
-latency and has the most MACs. Torch-Pruning is a peer, not a dependency: `pip install torch-pruning==1.6.1`.
-Its widths depend on the share and on what they are rounded to, not on the importance, and they do
-not always fall as the share grows: a layer that rounding would empty stays whole.
+latency and has the most MACs. Torch-Pruning is a peer, not a dependency:
+`pip install torch-pruning==1.6.1`. Its widths depend on the share and on what they are rounded to,
+not on the importance, and they do not always fall as the share grows: a layer that rounding would
+empty stays whole.
 """
 
 from collections.abc import Callable, Mapping, Sequence
