@@ -99,13 +99,13 @@ def _ours(bench: Bench, asked: Asked) -> Fact:
     }
 
 
-def _knob(bench: Bench, asked: Asked, way: str, share: float) -> Fact:
+def _knob(bench: Bench, asked: Asked, way: str, share: float, shares: list[float]) -> Fact:
     """How much a way must take away to be as fast as ours; it depends on the widths alone, so one
     seed tells it."""
     found = peers.least_within(
         share * (1 + SLACK),
         lambda gone: peers.measured(bench, way, gone, asked.out),
-        peers.knob(bench, way),
+        shares,
     )
     if found is None:
         return {"gone": None}
@@ -115,13 +115,23 @@ def _knob(bench: Bench, asked: Asked, way: str, share: float) -> Fact:
 
 def _theirs(bench: Bench, asked: Asked, store: Store, way: str, seed: int) -> Fact:
     """Widths alone tell what is trained: where two runtimes take the same, it is trained once."""
+    if (local := peers.local(way)) and _reached(asked, store, bench.runtime, local):
+        return {"accuracy": None, "left_out": f"{local} gets there"}
     ours = store.facts()[_key(asked, bench.runtime, OURS, SEEDS[0])]["p50"]
     key: Key = ("knob", bench.runtime, peers.widths_by(way))
-    knob = store.find(key, partial(_knob, bench, asked, way, ours))
+    shares = store.find(
+        ("shares", peers.widths_by(way)), lambda: {"gone": list(peers.knob(bench, way))}
+    )["gone"]
+    knob = store.find(key, partial(_knob, bench, asked, way, ours, shares))
     if (gone := knob["gone"]) is None:
         return {"accuracy": None}
     key = ("widths untrained" if asked.quick else "widths trained", way, gone, seed)
     return {**knob, **store.find(key, partial(_trained, bench, asked, way, gone))}
+
+
+def _reached(asked: Asked, store: Store, runtime: str, way: str) -> bool:
+    fact = store.facts().get(_key(asked, runtime, way, SEEDS[0]))
+    return fact is not None and fact["accuracy"] is not None
 
 
 def _trained(bench: Bench, asked: Asked, way: str, gone: float) -> Fact:

@@ -2,12 +2,13 @@
 
 Each has one knob, the share that goes, and is taken where its artifact measures within the
 latency and has the most MACs. Torch-Pruning is a peer, not a dependency:
-`pip install torch-pruning==1.6.1`. Its widths depend on the share and on what they are rounded to,
-not on the importance, and they do not always fall as the share grows: a layer that rounding would
-empty stays whole.
+`pip install torch-pruning==1.6.1`. Its widths do not always fall as the share grows: a layer that
+rounding would empty stays whole. Where it can't get there with its default, the same share of
+every layer, it ranks channels over all layers ("global").
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -54,17 +55,27 @@ def by_macs(multiple: int) -> Way:
     return way
 
 
-def torch_pruning(importance: str, round_to: int) -> Way:
-    """Torch-Pruning with its defaults, its widths rounded as given; batch norms measured anew."""
+@dataclass(frozen=True)
+class TorchPruning:
+    """Torch-Pruning with its defaults, but for these; batch norms are measured anew."""
 
-    def way(bench: Bench, gone: float) -> Graph:
-        net = _torch_pruned(bench, importance, round_to, gone)
+    importance: str
+    round_to: int
+    everywhere: bool
+
+    @property
+    def name(self) -> str:
+        """Its settings."""
+        ranked = ", global" if self.everywhere else ""
+        return f"{PEER} {self.importance}, round_to {self.round_to}{ranked}"
+
+    def __call__(self, bench: Bench, gone: float) -> Graph:
+        """The pruned network, traced."""
+        net = _torch_pruned(bench, self, gone)
         return _normalised(bench, trace(net.eval(), bench.desk.dense.inputs))
 
-    return way
 
-
-def _torch_pruned(bench: Bench, importance: str, round_to: int, gone: float) -> nn.Module:
+def _torch_pruned(bench: Bench, how: TorchPruning, gone: float) -> nn.Module:
     import torch_pruning as tp  # absent where nobody installed it
 
     net = bench.desk.task.build()
@@ -72,13 +83,13 @@ def _torch_pruned(bench: Bench, importance: str, round_to: int, gone: float) -> 
     judge = {
         "Taylor": tp.importance.GroupTaylorImportance,
         "magnitude": tp.importance.GroupMagnitudeImportance,
-    }[importance]()
+    }[how.importance]()
     head = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
     pruner = tp.pruner.BasePruner(
-        net, example, importance=judge, pruning_ratio=gone, round_to=round_to,
-        ignored_layers=[head],
+        net, example, importance=judge, pruning_ratio=gone, round_to=how.round_to,
+        global_pruning=how.everywhere, ignored_layers=[head],
     )  # fmt: skip
-    if importance == "Taylor":
+    if how.importance == "Taylor":
         _backward(bench, net)
     pruner.step()
     return net
@@ -98,32 +109,42 @@ def _normalised(bench: Bench, pruned: Graph) -> Graph:
     return repair(dense, pruned, plan(dense, ratio=0.0), batches, method="batchnorm")
 
 
-ROUNDED = {f"round_to {multiple}": multiple for multiple in (8, 16)}
+PEERS = {
+    how.name: how
+    for everywhere in (False, True)
+    for importance in ("magnitude", "Taylor")
+    for round_to in (8, 16)
+    for how in [TorchPruning(importance, round_to, everywhere)]
+}
 WAYS: Mapping[str, Way] = {
     UNIFORM: uniform,
     **{f"{MACS}, multiples of {multiple}": by_macs(multiple) for multiple in (4, MULTIPLE)},
-    **{
-        f"{PEER} {importance}, {rounded}": torch_pruning(importance, multiple)
-        for importance in ("magnitude", "Taylor")
-        for rounded, multiple in ROUNDED.items()
-    },
+    **PEERS,
 }
 
 
 def widths_by(way: str) -> str:
-    """What alone decides a way's widths, beside the share: its name without the importance."""
-    return way.replace(" Taylor", " magnitude")
+    """What alone decides a way's widths, beside the share: where every layer loses the same share,
+    the importance does not."""
+    how = PEERS.get(way)
+    return way if how is None or how.everywhere else replace(how, importance="magnitude").name
+
+
+def local(way: str) -> str | None:
+    """What a global way stands in for; None for any other."""
+    how = PEERS.get(way)
+    return replace(how, everywhere=False).name if how and how.everywhere else None
 
 
 def knob(bench: Bench, way: str) -> Sequence[float]:
     """Shares that give different widths, those with the most MACs first."""
-    if not way.startswith(PEER):
+    if way not in PEERS:
         return SHARES
     import torch_pruning as tp
 
     counts: dict[float, float] = {}
-    for gone in SHARES:
-        net = _torch_pruned(bench, "magnitude", ROUNDED[way.split(", ")[1]], gone)
+    for gone in SHARES[::2]:
+        net = _torch_pruned(bench, PEERS[way], gone)
         counts.setdefault(tp.utils.count_ops_and_params(net, bench.desk.dense.inputs[0])[0], gone)
     return [counts[macs] for macs in sorted(counts, reverse=True)]
 
