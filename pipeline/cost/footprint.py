@@ -7,19 +7,22 @@ constant well and factors badly, so these stay near what they are in any runtime
 measured models say otherwise (a Gaussian prior: ridge regression towards it).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.optimize import nnls
 
 from pipeline.cost.charging import terms
 from pipeline.cost.features import Floats, extents_at
-from pipeline.cost.sites import Kind, Site, Widths
+from pipeline.cost.sites import Kind, Model, Site, Widths
 from pipeline.cost.table import CostTable
 from pipeline.prune.limits import Charge, Legal, Term
-from targets.measurement import median, unavailable
+from pipeline.prune.pricing import Precision
+from targets.measurement import median
 
 _ELEMENT = {"fp32": 4.0, "int8": 1.0}
+Peak = tuple[Mapping[str, Widths], float]
+"""A model by its sites, and its peak memory in MB."""
 _RIDGE = 1e-4
 _USUAL = (2.0, 1.0)
 """Of a byte of weights, held as it was read and as it was packed, and of one of activations."""
@@ -77,27 +80,19 @@ def _channels(kind: Kind, widths: Floats) -> Floats:
 
 
 class Memory:
-    """The peak memory of a process above its runtime's import, in MB (1e6 bytes).
+    """The peak memory of a process above its runtime's import, in MB (1e6 bytes)."""
 
-    `reason` says why there is none.
-    """
+    def __init__(self, model: Model, precision: Precision, measured: Sequence[Peak]) -> None:
+        """Fits to whole models of these sites whose peaks were measured, at least one."""
+        self._model = model
+        self._by_name = {site.name: site for site in model.sites}
+        self._element = _ELEMENT[precision]
+        rows = np.array([self._row(present) for present, _ in measured])
+        peaks = np.array([peak for _, peak in measured])
+        self._weights, self._activations, self.constant = _near_usual(rows, peaks)
 
-    def __init__(self, table: CostTable) -> None:
-        """Fits to the whole artifacts whose memory was measured."""
-        self._model = table.model
-        self._by_name = {site.name: site for site in table.model.sites}
-        self._element = _ELEMENT[table.key.precision]
-        probes = [one for one in table.probes if one.peak_memory_mb and one.role != "window"]
-        self.reason = None if probes else _unknown(table)
-        if self.reason is None:
-            rows = np.array([self._row(one.sites) for one in probes])
-            peaks = np.array([median(one.peak_memory_mb) for one in probes])
-            self._weights, self._activations, self.constant = _near_usual(rows, peaks)
-
-    def of(self, present: Mapping[str, Widths]) -> float | str:
-        """The peak of a model of these sites, or why it is not known."""
-        if self.reason is not None:
-            return unavailable(self.reason)
+    def of(self, present: Mapping[str, Widths]) -> float:
+        """The peak of a model of these sites."""
         weights, activations = self._row(present)
         told = self.constant + self._weights * weights + self._activations * activations
         return float(told)
@@ -139,7 +134,15 @@ class Memory:
         return stored * self._element / 1e6, max(alive, default=0.0) * self._element / 1e6
 
 
-def _unknown(table: CostTable) -> str:
+def memory_of(table: CostTable) -> Memory | str:
+    """The memory of a table's models, or why it is not known."""
+    measured = [
+        (one.sites, median(one.peak_memory_mb))
+        for one in table.probes
+        if one.peak_memory_mb and one.role != "window"
+    ]
+    if measured:
+        return Memory(table.model, table.key.precision, measured)
     reasons = [one.memory_reason for one in table.probes if one.memory_reason]
     return reasons[0] if reasons else "no model's memory was measured"
 

@@ -46,7 +46,7 @@ def desk(graph, monkeypatch):
     monkeypatch.setattr(losing, "measured", lambda desk, parent, settings: known)
     monkeypatch.setattr(tables, "of", lambda desk, dense, runtime: Kept(None, f"cost-{runtime}"))
     return SimpleNamespace(
-        dense=graph, console=SimpleNamespace(remark=remarks.append), told=remarks
+        dense=graph, quantize=None, console=SimpleNamespace(remark=remarks.append), told=remarks
     )
 
 
@@ -102,11 +102,14 @@ def test_the_least_is_told_in_the_terms_of_the_limit(desk):
     assert f"no plan is predicted below {told:.4g}" in made.unreachable
 
 
-def test_a_limit_that_nothing_stands_for_is_told_and_left_to_the_end(desk):
-    memory = Goal("tflite", "peak_memory_mb", 3.0)
+def test_memory_is_planned_by_without_a_table_too(desk):
+    memory = Goal("tflite", "peak_memory_mb", 3.996)
     found = learned(desk, {**WHOLE, memory: 4.0})
-    assert set(found.charges) == {P50, SIZE}
-    assert any(memory.name in one for one in desk.told)
+    assert found.predicted({})[memory] == pytest.approx(4.0, rel=1e-6)
+    made = plan(desk, BUDGET, found, {P50: 2.0, SIZE: 10.0, memory: 3.996})
+    assert made.unreachable == ""
+    assert made.predicted[memory] <= 3.996
+    assert made.divergence > 0
 
 
 def test_blocks_alone_leave_widths_whole(desk):

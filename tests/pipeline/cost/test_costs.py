@@ -47,6 +47,20 @@ def test_sizes_and_memory_are_those_of_the_device(table) -> None:
     )
 
 
+def test_one_model_is_enough_for_memory(table) -> None:
+    """Its constant is measured, and the factors are the usual ones; the rest a run's residual
+    corrects."""
+    alone = tuple(
+        one if one.role == "dense" else one.model_copy(update={"peak_memory_mb": ()})
+        for one in table.probes
+    )
+    costs = Costs(table.model_copy(update={"probes": alone}))
+    (peak,) = table.dense.peak_memory_mb
+    assert costs.predict(table.dense.sites).peak_memory_mb == pytest.approx(peak, rel=1e-3)
+    narrow = table.model.present({name: own[0] for name, own in table.legal.items()})
+    assert 3.0 < costs.predict(narrow).peak_memory_mb < peak
+
+
 def test_what_is_not_metered_is_unavailable_and_can_not_be_planned(table) -> None:
     costs = Costs(table)
     assert costs.predict(table.dense.sites).energy_mj.startswith("unavailable: no energy meter")
