@@ -3,12 +3,11 @@
 Each has one knob, the share that goes, and is taken where its artifact measures within the
 latency and has the most MACs. Torch-Pruning is a peer, not a dependency:
 `pip install torch-pruning==1.6.1`. Its widths do not always fall as the share grows: a layer that
-rounding would empty stays whole. Where it can't get there with its default, the same share of
-every layer, it ranks channels over all layers ("global").
+rounding would empty stays whole. Where no rounded widths get there, it may take any ("unrounded").
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -60,14 +59,13 @@ class TorchPruning:
     """Torch-Pruning with its defaults, but for these; batch norms are measured anew."""
 
     importance: str
-    round_to: int
-    everywhere: bool
+    round_to: int | None
 
     @property
     def name(self) -> str:
         """Its settings."""
-        ranked = ", global" if self.everywhere else ""
-        return f"{PEER} {self.importance}, round_to {self.round_to}{ranked}"
+        rounded = f"round_to {self.round_to}" if self.round_to else "unrounded"
+        return f"{PEER} {self.importance}, {rounded}"
 
     def __call__(self, bench: Bench, gone: float) -> Graph:
         """The pruned network, traced."""
@@ -87,7 +85,7 @@ def _torch_pruned(bench: Bench, how: TorchPruning, gone: float) -> nn.Module:
     head = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
     pruner = tp.pruner.BasePruner(
         net, example, importance=judge, pruning_ratio=gone, round_to=how.round_to,
-        global_pruning=how.everywhere, ignored_layers=[head],
+        ignored_layers=[head],
     )  # fmt: skip
     if how.importance == "Taylor":
         _backward(bench, net)
@@ -111,10 +109,9 @@ def _normalised(bench: Bench, pruned: Graph) -> Graph:
 
 PEERS = {
     how.name: how
-    for everywhere in (False, True)
+    for round_to in (8, 16, None)
     for importance in ("magnitude", "Taylor")
-    for round_to in (8, 16)
-    for how in [TorchPruning(importance, round_to, everywhere)]
+    for how in [TorchPruning(importance, round_to)]
 }
 WAYS: Mapping[str, Way] = {
     UNIFORM: uniform,
@@ -124,16 +121,16 @@ WAYS: Mapping[str, Way] = {
 
 
 def widths_by(way: str) -> str:
-    """What alone decides a way's widths, beside the share: where every layer loses the same share,
-    the importance does not."""
-    how = PEERS.get(way)
-    return way if how is None or how.everywhere else replace(how, importance="magnitude").name
+    """What alone decides a way's widths, beside the share: its name without the importance."""
+    return way.replace(" Taylor", " magnitude")
 
 
-def local(way: str) -> str | None:
-    """What a global way stands in for; None for any other."""
+def stands_in_for(way: str) -> list[str]:
+    """The ways that this one is for where none of them gets there; none for most."""
     how = PEERS.get(way)
-    return replace(how, everywhere=False).name if how and how.everywhere else None
+    if how is None or how.round_to is not None:
+        return []
+    return [name for name, one in PEERS.items() if one.round_to]
 
 
 def knob(bench: Bench, way: str) -> Sequence[float]:
