@@ -290,26 +290,3 @@ def test_a_limit_out_of_reach_names_itself_the_least_and_what_is_in_the_way(grap
 def min_macs(graph: Graph, charge: Charge, legal: Legal, kept: dict[str, int]) -> float:
     narrow = {name: widths[0] for name, widths in legal.widths.items()}
     return charge.of(legal, {**narrow, **kept})
-
-
-def test_a_budget_below_the_constant_is_refused_with_the_floor(graph_of: Nets) -> None:
-    graph = graph_of("plain")
-    legal = legal_of(graph)
-    charge = Charge("latency_ms.p50", 0.1, 0.25, ())
-    with pytest.raises(Unreachable, match=r"0\.25 is taken whatever is pruned") as caught:
-        planned(graph, charges=[charge], legal=legal, sensitivity=table(graph))
-    assert caught.value.least == 0.25
-
-
-def test_limits_that_only_together_are_out_of_reach_say_so(graph_of: Nets) -> None:
-    graph = graph_of("plain")
-    legal = legal_of(graph)
-    name = survey(graph).names[0]
-    falling = Term((name,), np.array([3.0, 2.0, 1.0]))
-    rising = Term((name,), np.array([1.0, 2.0, 3.0]))
-    charges = [Charge("size_kb", 1.5, 0.0, (falling,)), Charge("energy_mj", 1.5, 0.0, (rising,))]
-    with pytest.raises(Unreachable) as caught:
-        planned(graph, charges=charges, legal=legal, sensitivity=table(graph))
-    assert (caught.value.limit, caught.value.beside) == ("energy_mj", ("size_kb",))
-    assert caught.value.least == 3.0
-    assert "where size_kb are met" in str(caught.value)
