@@ -58,7 +58,8 @@ def test_one_model_is_enough_for_memory(table) -> None:
     (peak,) = table.dense.peak_memory_mb
     assert costs.predict(table.dense.sites).peak_memory_mb == pytest.approx(peak, rel=1e-3)
     narrow = table.model.present({name: own[0] for name, own in table.legal.items()})
-    assert 3.0 < costs.predict(narrow).peak_memory_mb < peak
+    # The device holds weights once, not twice: 0.1 MB of 3.1 is told to be 0.2.
+    assert 0.9 * peak < costs.predict(narrow).peak_memory_mb < peak
 
 
 def test_what_is_not_metered_is_unavailable_and_can_not_be_planned(table) -> None:
