@@ -21,8 +21,10 @@ HEADROOM = 0.98
 
 
 def shares(runtime: str) -> Sequence[int]:
-    """The latency to plan for, in percent of dense: the aim first, then the floor."""
-    return [round(100 * HEADROOM / speed) for speed in (AIM, FLOORS[runtime])]
+    """The latency to plan for, in percent of dense: the aim, half the way to the floor, the
+    floor."""
+    floor = FLOORS[runtime]
+    return [round(100 * HEADROOM / speed) for speed in (AIM, (AIM + floor) / 2, floor)]
 
 
 def overrides(data: Path, share: int, epochs: int) -> list[str]:
@@ -45,7 +47,7 @@ def command(runtime: str, share: int) -> str:
 
 
 def collect(asked: Asked, store: Store) -> None:
-    """A run for each runtime: to the aim, and where that costs too much, to the floor."""
+    """Runs for each runtime: to the aim, and where that costs too much, nearer to the floor."""
     for runtime in asked.runtimes:
         for share in shares(runtime)[-1:] if asked.quick else shares(runtime):
             key = _key(asked, runtime, share)
@@ -96,10 +98,10 @@ def _score(folder: Path, runtime: str, one: ReportRow, data: Path) -> float:
 
 def rows(asked: Asked, store: Store) -> Iterator[Row]:
     """The fastest of each runtime that lost a point or less; the floor, and the aim beside it."""
-    known = store.facts()
+    epochs = QUICK_EPOCHS if asked.quick else EPOCHS
     for runtime in asked.runtimes:
-        keys = [_key(asked, runtime, share) for share in shares(runtime)]
-        found = {int(key[2]): known[key] for key in keys if key in known}
+        known = store.under("headline", runtime)
+        found = {int(key[2]): fact for key, fact in known.items() if key[3] == epochs}
         if not found:
             continue
         for share, fact in found.items():
