@@ -40,9 +40,9 @@ def overrides(data: Path, share: int, epochs: int) -> list[str]:
     ]
 
 
-def command(runtime: str, share: int) -> str:
+def command(runtime: str, share: int, epochs: int) -> str:
     """What prints the same by hand."""
-    settings = " ".join(f"--set '{one}'" for one in overrides(Path("DATA"), share, EPOCHS))
+    settings = " ".join(f"--set '{one}'" for one in overrides(Path("DATA"), share, epochs))
     return f"edgesmith run recipes/cifar10 --runtime {runtime} {settings}"
 
 
@@ -98,14 +98,13 @@ def _score(folder: Path, runtime: str, one: ReportRow, data: Path) -> float:
 
 def rows(asked: Asked, store: Store) -> Iterator[Row]:
     """The fastest of each runtime that lost a point or less; the floor, and the aim beside it."""
-    epochs = QUICK_EPOCHS if asked.quick else EPOCHS
     for runtime in asked.runtimes:
         known = store.under("headline", runtime)
-        found = {int(key[2]): fact for key, fact in known.items() if key[3] == epochs}
+        found = {(int(key[2]), int(key[3])): fact for key, fact in known.items()}
         if not found:
             continue
-        for share, fact in found.items():
-            yield told(command(runtime, share), fact)
+        for (share, epochs), fact in found.items():
+            yield told(command(runtime, share, epochs), fact)
         kept = [one for one in found.values() if one["lost"] <= MOST_LOST]
         speed = max((one["p50"] for one in kept), default=None)
         floor = FLOORS[runtime]
