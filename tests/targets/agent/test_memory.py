@@ -10,7 +10,6 @@ import pytest
 from targets.agent import memory
 from targets.agent.memory import PeakMemory
 
-
 PASSING = """
 import json
 from targets.agent.memory import PeakMemory
