@@ -119,6 +119,11 @@ def plan_of(widths: Mapping[str, int]) -> PrunePlan:
     )  # fmt: skip
 
 
+def trial(desk, runtime, way):
+    lines = tuple(desk.lines(runtime, way).values())
+    return SimpleNamespace(verdict=Verdict(lines[0].status, lines))
+
+
 @pytest.fixture
 def house(monkeypatch):
     """A house in whose place nothing is exported, measured or trained."""
@@ -150,10 +155,6 @@ def house(monkeypatch):
         built.done.append(f"judged {name} on {', '.join(runtimes)}")
         made = Made(name, folder, None, dict.fromkeys(runtimes), {})
         return Judged(made, {one: trial(desk, one, widths[folder.name]) for one in runtimes})
-
-    def trial(one, runtime, way):
-        lines = tuple(one.lines(runtime, way).values())
-        return SimpleNamespace(verdict=Verdict(lines[0].status, lines))
 
     monkeypatch.setattr(stages, "draft", draft)
     monkeypatch.setattr(stages, "carry_out", carry_out)

@@ -3,13 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
-from torch import nn
 
 from pipeline import costing, losing, tables
 from pipeline.cost.reading import read
 from pipeline.costing import Costing, learn, plan
-from pipeline.graph import trace
 from pipeline.prune import observe_blocks
 from pipeline.prune.sensitivity import Sensitivity
 from pipeline.recipe import Prune
@@ -23,12 +20,8 @@ BUDGET = Prune(to="budget")
 
 
 @pytest.fixture(scope="module")
-def graph():
-    net = nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(32 * 16, 10),
-    )  # fmt: skip
-    return trace(net.eval(), (torch.zeros(1, 3, 4, 4),))
+def graph(two_convolutions):
+    return two_convolutions(4)
 
 
 @pytest.fixture

@@ -1,23 +1,16 @@
 """The stand-in for a cost table: what the unpruned model takes, shared out by its work."""
 
 import pytest
-import torch
-from torch import nn
 
 from pipeline.cost.reading import read
-from pipeline.graph import trace
 from pipeline.prune import plan
 from pipeline.prune.limits import Legal
 from pipeline.standin import stand_in
 
 
 @pytest.fixture(scope="module")
-def graph():
-    net = nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(32 * 64, 10),
-    )  # fmt: skip
-    return trace(net.eval(), (torch.zeros(1, 3, 8, 8),))
+def graph(two_convolutions):
+    return two_convolutions(8)
 
 
 @pytest.fixture(scope="module")
