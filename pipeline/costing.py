@@ -103,13 +103,13 @@ def _charges(
 ) -> dict[Goal, tuple[Charge, ...]]:
     """One runtime's charges. What can't be planned by is told, and judged at the end alone."""
     if kept.table is None:
-        made = stand_in(model, legal, {goal.limit: value for goal, value in whole.items()})
+        precision = desk.quantize.scheme if desk.quantize else "fp32"
+        taken = {goal.limit: value for goal, value in whole.items()}
+        made = stand_in(model, legal, taken, precision)
         found = {goal: tuple(one for one in made if one.limit == goal.limit) for goal in whole}
     else:
         costs = Costs(kept.table.model_copy(update={"legal": dict(legal.widths)}))
         found = {goal: _of_table(desk, costs, goal) for goal in whole}
-    for goal in (goal for goal, own in found.items() if not own and kept.table is None):
-        desk.console.remark(f"{goal.name}: nothing stands for it; it is judged at the end alone")
     return {goal: own for goal, own in found.items() if own}
 
 

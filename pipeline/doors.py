@@ -99,7 +99,7 @@ def _tell_reuse(desk: Desk) -> None:
 def optimize(
     recipe: Path | str,
     *,
-    out: Path | None = None,
+    out: Path | str | None = None,
     device: str | None = None,
     runtimes: Sequence[str] = (),
     overrides: Sequence[str] = (),
@@ -118,7 +118,8 @@ def optimize(
     Raises:
         EdgesmithError: a class of it for each kind of failure (targets/errors.py).
     """
-    order = Order(Path(recipe), out, device, tuple(runtimes), tuple(overrides), sweep)
+    folder = None if out is None else Path(out)
+    order = Order(Path(recipe), folder, device, tuple(runtimes), tuple(overrides), sweep)
     with Console(quiet=True) as console:
         return make(order, console)[0]
 

@@ -16,8 +16,7 @@ from pipeline.cost.reading import read
 from pipeline.cost.sites import Model
 from pipeline.desk import Desk
 from pipeline.graph.groups import survey
-from pipeline.prune import BlockEvidence
-from pipeline.prune.block_probing import measure_blocks
+from pipeline.prune import BlockEvidence, measure_blocks
 from pipeline.prune.importance import observe
 from pipeline.prune.sensitivity import Sensitivity
 from pipeline.recipe import Prune

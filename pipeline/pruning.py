@@ -7,15 +7,18 @@ from pipeline.candidate import Candidate
 from pipeline.desk import Desk
 from pipeline.graph import Graph
 from pipeline.graph.groups import survey
-from pipeline.prune import PrunePlan, observe_blocks, plan, plan_blocks
+from pipeline.prune import PrunePlan, measure_blocks, plan, plan_blocks
 from pipeline.prune.block_planning import most_blocks
+from pipeline.prune.blocks import look_for_blocks
 from pipeline.prune.importance import CalibrationData, observe
+from pipeline.prune.options import reach_of_blocks
+from pipeline.prune.patterns import matching
 from pipeline.prune.probing import measure
 from pipeline.prune.repair import repair_told
 from pipeline.prune.repair.repairing import Method
 from pipeline.prune.sensitivity import Sensitivity
 from pipeline.prune.settings import Precision
-from pipeline.prune.weights import plan_weights
+from pipeline.prune.weights import plan_weights, weights_of
 from pipeline.recipe import Prune
 from targets.errors import UsageError
 
@@ -32,6 +35,35 @@ class Target:
     macs: float | None = None
     params: float | None = None
     size_bytes: int | None = None
+
+
+def check_patterns(desk: Desk) -> None:
+    """Refuse, before anything is made, what no plan could take later on.
+
+    Raises RecipeError, with the recipe's line, for a name in `keep` or `bounds` of the prune step
+    that the dense model has nothing for.
+    """
+    graph, settings = desk.dense, desk.prune
+    assert settings is not None, "only names that were given are looked up (stages.patterns)"
+    try:
+        kept = _may_be_kept(graph, settings)
+        for pattern in settings.keep:
+            matching("keep", pattern, kept)
+        for pattern in settings.bounds:
+            matching("bounds", pattern, survey(graph).reach)
+    except UsageError as error:
+        raise _located(desk, error) from error
+
+
+def _may_be_kept(graph: Graph, settings: Prune) -> list[tuple[str, ...]]:
+    """What a pattern in `keep` may mean, each with the names that it goes by."""
+    if settings.granularity == "weight":
+        return [(weight.name,) for weight in weights_of(graph)]
+    if settings.to is not None:
+        return [*survey(graph).reach, *reach_of_blocks(graph, look_for_blocks(graph).found)]
+    if settings.granularity == "block":
+        return [(block.name,) for block in look_for_blocks(graph).found]
+    return [*survey(graph).reach]
 
 
 def decide(
@@ -83,7 +115,7 @@ def _channels(
 
 def _blocks(desk: Desk, graph: Graph, settings: Prune, target: Target) -> PrunePlan:
     """A ratio is the share of the blocks that can go together."""
-    evidence = observe_blocks(graph, data_of(desk))
+    evidence = measure_blocks(graph, data_of(desk), progress=desk.console.progress)
     if target.macs is not None:
         return plan(graph, blocks=plan_blocks(evidence, macs=target.macs, keep=settings.keep))
     count = round((target.ratio or 0.0) * most_blocks(evidence, settings.keep))

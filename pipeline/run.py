@@ -23,8 +23,10 @@ def execute(desk: Desk, points: Sweep | None = None) -> Results:
         points: values of a limit, each of which the recipe is run to.
 
     Raises:
+        RecipeError: the prune step names what the model does not have.
         ConversionError: no runtime can take the dense model, or a candidate.
     """
+    stages.patterns(desk)
     results = _results(desk, baseline(desk), points)
     making.check_any([one.made for one in results.judged], results.failures())
     return gate.hold(desk, results)

@@ -35,6 +35,16 @@ ORACLE_TOLERANCE = 1e-4
 """float32 against the masked original: two orders above rounding over some fifty layers."""
 
 
+def patterns(desk: Desk) -> None:
+    """The recipe's names of groups, looked up in the traced model before anything else is made; a
+    step, so that a finished run traces nothing."""
+    if desk.prune is None or not (desk.prune.keep or desk.prune.bounds):
+        return
+    asked = desk.prune.model_dump(mode="json", include={"keep", "bounds", "granularity", "to"})
+    inputs = {"task": desk.task.identity(), "prune": asked}
+    desk.workspace.step("patterns", inputs, lambda folder: pruning.check_patterns(desk))
+
+
 def dense(desk: Desk) -> Path:
     """The dense model, as a candidate."""
 

@@ -2,6 +2,8 @@
 
 A stand-in for a cost table, and no more: latency does not follow multiply-accumulates (narrow
 layers cost more than theirs), so a plan made by it is off, and what was measured corrects it.
+Memory is told as a table tells it, from one measured model: what is left of a peak without the
+weights and activations that any runtime holds is taken whatever goes.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,8 +12,10 @@ import numpy as np
 
 from pipeline.cost.charging import terms
 from pipeline.cost.features import Floats, extents_at
+from pipeline.cost.footprint import Memory
 from pipeline.cost.sites import Kind, Model, Site
 from pipeline.prune.limits import Charge, Legal
+from targets.conversion import Precision
 
 Count = Callable[[Kind, Floats], Floats]
 """What sites of a kind have, `[n, axes]` to `[n]`."""
@@ -20,21 +24,27 @@ BY_WORK = ("latency_ms.p50", "latency_ms.p90", "latency_ms.p95", "latency_ms.p99
 BY_WEIGHTS = ("size_kb",)
 
 
-def stand_in(model: Model, legal: Legal, whole: Mapping[str, float]) -> tuple[Charge, ...]:
-    """What each limit is charged, at most as much as the unpruned model takes.
+def stand_in(
+    model: Model, legal: Legal, whole: Mapping[str, float], precision: Precision
+) -> tuple[Charge, ...]:
+    """What each limit is charged, at most as much as the unpruned model takes; memory once for
+    every moment that can be the peak.
 
     Args:
         model: the sites.
         legal: the widths that groups may have.
-        whole: what the unpruned model takes, by limit, in the limit's unit. Limits that neither
-            work nor weights stand for, as memory, are left out.
+        whole: what the unpruned model takes, by limit on cost, in the limit's unit.
+        precision: of its weights and activations.
     """
-    found = []
+    found: list[Charge] = []
     for limit, value in whole.items():
         if limit in BY_WORK:
             found.append(_charge(model, legal, limit, value, _work))
         elif limit in BY_WEIGHTS:
             found.append(_charge(model, legal, limit, value, _weights))
+        elif limit == "peak_memory_mb":
+            memory = Memory(model, precision, [(model.present({}), value)])
+            found += memory.charges(value, legal)
     return tuple(found)
 
 

@@ -1,4 +1,8 @@
-"""Accuracy at half of dense latency after the same one epoch, ours beside other ways there."""
+"""Accuracy at half of dense latency after the same one epoch, ours beside other ways there.
+
+Ours is held to the budget by a run and lands a little below it. The others are taken at the
+latency that ours measured, so that all are compared at equal measured latency.
+"""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +16,7 @@ from pipeline.recover import recover
 from targets.measurement import median
 
 SHARE = 0.5
-SLACK = 0.01  # of the share: what clocks can't tell apart
+SLACK = 0.01  # of ours: what clocks can't tell apart
 SEEDS = (0, 1, 2)
 OURS = "edgesmith"
 EPOCH = "{recover: {epochs: 1, learning_rate: 0.002, distill: {temperature: 4, weight: 0.9}}}"
@@ -35,17 +39,22 @@ def collect(asked: Asked, store: Store) -> None:
 
 
 def _ways(asked: Asked, store: Store, runtime: str, seed: int) -> list[str]:
-    """Every way with the first seed; with the others Torch-Pruning is its best of the first."""
+    """Every way with the first seed; with the others the best variant of each."""
     if asked.quick:
         return [OURS, peers.UNIFORM]
     if seed == SEEDS[0]:
         return [OURS, *peers.WAYS]
-    return [OURS, peers.UNIFORM, peers.MACS, *_best_peer(asked, store, runtime)]
+    of = (peers.MACS, peers.PEER)
+    return [
+        OURS,
+        peers.UNIFORM,
+        *(one for name in of for one in _best(asked, store, runtime, name)),
+    ]
 
 
-def _best_peer(asked: Asked, store: Store, runtime: str) -> list[str]:
+def _best(asked: Asked, store: Store, runtime: str, name: str) -> list[str]:
     known = store.facts()
-    variants = [way for way in peers.WAYS if way.startswith(peers.PEER)]
+    variants = [way for way in peers.WAYS if way.startswith(name)]
     scores = {
         way: fact["accuracy"]
         for way in variants
@@ -90,12 +99,13 @@ def _ours(bench: Bench, asked: Asked) -> Fact:
     }
 
 
-def _knob(bench: Bench, asked: Asked, way: str) -> Fact:
-    """How much a way must take away; it depends on the widths alone, so one seed tells it."""
+def _knob(bench: Bench, asked: Asked, way: str, share: float, shares: list[float]) -> Fact:
+    """How much a way must take away to be as fast as ours; it depends on the widths alone, so one
+    seed tells it."""
     found = peers.least_within(
-        SHARE * (1 + SLACK),
+        share * (1 + SLACK),
         lambda gone: peers.measured(bench, way, gone, asked.out),
-        peers.SHARES,
+        shares,
     )
     if found is None:
         return {"gone": None}
@@ -105,11 +115,24 @@ def _knob(bench: Bench, asked: Asked, way: str) -> Fact:
 
 def _theirs(bench: Bench, asked: Asked, store: Store, way: str, seed: int) -> Fact:
     """Widths alone tell what is trained: where two runtimes take the same, it is trained once."""
-    knob = store.find(("knob", bench.runtime, way), partial(_knob, bench, asked, way))
+    for other in peers.stands_in_for(way):
+        if _reached(asked, store, bench.runtime, other):
+            return {"accuracy": None, "left_out": f"{other} gets there"}
+    ours = store.facts()[_key(asked, bench.runtime, OURS, SEEDS[0])]["p50"]
+    key: Key = ("knob", bench.runtime, peers.widths_by(way))
+    shares = store.find(
+        ("shares", peers.widths_by(way)), lambda: {"gone": list(peers.knob(bench, way))}
+    )["gone"]
+    knob = store.find(key, partial(_knob, bench, asked, way, ours, shares))
     if (gone := knob["gone"]) is None:
         return {"accuracy": None}
-    key: Key = ("widths untrained" if asked.quick else "widths trained", way, gone, seed)
+    key = ("widths untrained" if asked.quick else "widths trained", way, gone, seed)
     return {**knob, **store.find(key, partial(_trained, bench, asked, way, gone))}
+
+
+def _reached(asked: Asked, store: Store, runtime: str, way: str) -> bool:
+    fact = store.facts().get(_key(asked, runtime, way, SEEDS[0]))
+    return fact is not None and fact["accuracy"] is not None
 
 
 def _trained(bench: Bench, asked: Asked, way: str, gone: float) -> Fact:
@@ -128,17 +151,27 @@ def rows(asked: Asked, store: Store) -> Iterator[Row]:
         for way, mean in means.items():
             if mean is not None:
                 yield told(f"{runtime}: {way}, accuracy at {SHARE} of dense p50", round(mean, 2))
-        if (ours := means[OURS]) is not None:
+        ours = means[OURS]
+        if ours is not None and _is_whole(asked, store, runtime):
             yield from _gains(runtime, ours, means)
 
 
 def _gains(runtime: str, ours: float, means: dict[str, float | None]) -> Iterator[Row]:
     for name in (peers.UNIFORM, peers.PEER, peers.MACS):
         known = [mean for way, mean in means.items() if way.startswith(name) and mean is not None]
-        if known:
-            gain, least = round(ours - max(known), 2), GAINS[name, runtime]
-            what = f"{runtime}: points ahead of {name} at equal latency"
-            yield row(what, f">= {least}", gain, gain >= least)
+        what, least = f"{runtime}: points ahead of {name} at equal latency", GAINS[name, runtime]
+        gain = round(ours - max(known), 2) if known else None
+        observed = "no widths are as fast" if gain is None else gain
+        yield row(what, f">= {least}", observed, gain is None or gain >= least)
+
+
+def _is_whole(asked: Asked, store: Store, runtime: str) -> bool:
+    """Whether every way is known with every seed: one that is not may only be late."""
+    return all(
+        store.known(*_key(asked, runtime, way, seed))
+        for seed in (SEEDS[:1] if asked.quick else SEEDS)
+        for way in _ways(asked, store, runtime, seed)
+    )
 
 
 def _mean(asked: Asked, store: Store, runtime: str, way: str) -> float | None:

@@ -21,8 +21,10 @@ HEADROOM = 0.98
 
 
 def shares(runtime: str) -> Sequence[int]:
-    """The latency to plan for, in percent of dense: the aim first, then the floor."""
-    return [round(100 * HEADROOM / speed) for speed in (AIM, FLOORS[runtime])]
+    """The latency to plan for, in percent of dense: the aim, half the way to the floor, the
+    floor."""
+    floor = FLOORS[runtime]
+    return [round(100 * HEADROOM / speed) for speed in (AIM, (AIM + floor) / 2, floor)]
 
 
 def overrides(data: Path, share: int, epochs: int) -> list[str]:
@@ -38,14 +40,14 @@ def overrides(data: Path, share: int, epochs: int) -> list[str]:
     ]
 
 
-def command(runtime: str, share: int) -> str:
+def command(runtime: str, share: int, epochs: int) -> str:
     """What prints the same by hand."""
-    settings = " ".join(f"--set '{one}'" for one in overrides(Path("DATA"), share, EPOCHS))
+    settings = " ".join(f"--set '{one}'" for one in overrides(Path("DATA"), share, epochs))
     return f"edgesmith run recipes/cifar10 --runtime {runtime} {settings}"
 
 
 def collect(asked: Asked, store: Store) -> None:
-    """A run for each runtime: to the aim, and where that costs too much, to the floor."""
+    """Runs for each runtime: to the aim, and where that costs too much, nearer to the floor."""
     for runtime in asked.runtimes:
         for share in shares(runtime)[-1:] if asked.quick else shares(runtime):
             key = _key(asked, runtime, share)
@@ -96,14 +98,13 @@ def _score(folder: Path, runtime: str, one: ReportRow, data: Path) -> float:
 
 def rows(asked: Asked, store: Store) -> Iterator[Row]:
     """The fastest of each runtime that lost a point or less; the floor, and the aim beside it."""
-    known = store.facts()
     for runtime in asked.runtimes:
-        keys = [_key(asked, runtime, share) for share in shares(runtime)]
-        found = {int(key[2]): known[key] for key in keys if key in known}
+        known = store.under("headline", runtime)
+        found = {(int(key[2]), int(key[3])): fact for key, fact in known.items()}
         if not found:
             continue
-        for share, fact in found.items():
-            yield told(command(runtime, share), fact)
+        for (share, epochs), fact in found.items():
+            yield told(command(runtime, share, epochs), fact)
         kept = [one for one in found.values() if one["lost"] <= MOST_LOST]
         speed = max((one["p50"] for one in kept), default=None)
         floor = FLOORS[runtime]

@@ -1,10 +1,13 @@
 """Other ways to half the latency: uniform width, a plan by MACs of our own, and Torch-Pruning.
 
-Each has one knob, the share that goes, and is taken at the least share whose artifact measures
-within the latency. Torch-Pruning is a peer, not a dependency: `pip install torch-pruning==1.6.1`.
+Each has one knob, the share that goes, and is taken where its artifact measures within the
+latency and has the most MACs. Torch-Pruning is a peer, not a dependency:
+`pip install torch-pruning==1.6.1`. Its widths do not always fall as the share grows: a layer that
+rounding would empty stays whole. Where no rounded widths get there, it may take any ("unrounded").
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,7 +24,7 @@ from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT, Artifact
 from targets.errors import UsageError
 
 Way = Callable[[Bench, float], Graph]
-SHARES = tuple(twentieth / 20 for twentieth in range(3, 18))
+SHARES = tuple(fortieth / 40 for fortieth in range(6, 35))
 """The knob's values: what share of the channels, or of the MACs, goes."""
 MULTIPLE = 8
 MACS = "plan by MACs"
@@ -35,41 +38,59 @@ def uniform(bench: Bench, gone: float) -> Graph:
     return _normalised(bench, apply(dense, plan(dense, ratio=gone, multiple=MULTIPLE)))
 
 
-def by_macs(bench: Bench, gone: float) -> Graph:
+def by_macs(multiple: int) -> Way:
     """Our own importance, sensitivities and repair; it is MACs that are planned."""
-    dense, data = bench.desk.dense, pruning.data_of(bench.desk)
-    table = losses_of(bench).sensitivity
-    chosen = plan(
-        dense, macs=1 - gone, importance="obs", strategy="sensitivity", multiple=MULTIPLE,
-        sensitivity=table, data=data,
-    )  # fmt: skip
-    pruned = apply(dense, chosen)
-    return pruning.mend(bench.desk, dense, chosen, pruned, "least-squares").graph
-
-
-def torch_pruning(importance: str, round_to: int) -> Way:
-    """Torch-Pruning with its defaults, its widths rounded as given; batch norms measured anew."""
 
     def way(bench: Bench, gone: float) -> Graph:
-        import torch_pruning as tp  # absent where nobody installed it
-
-        net = bench.desk.task.build()
-        example = bench.desk.task.example_inputs()[0]
-        judge = {
-            "Taylor": tp.importance.GroupTaylorImportance,
-            "magnitude": tp.importance.GroupMagnitudeImportance,
-        }[importance]()
-        head = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
-        pruner = tp.pruner.BasePruner(
-            net, example, importance=judge, pruning_ratio=gone, round_to=round_to,
-            ignored_layers=[head],
+        dense, data = bench.desk.dense, pruning.data_of(bench.desk)
+        table = losses_of(bench).sensitivity
+        chosen = plan(
+            dense, macs=1 - gone, importance="obs", strategy="sensitivity", multiple=multiple,
+            sensitivity=table, data=data,
         )  # fmt: skip
-        if importance == "Taylor":
-            _backward(bench, net)
-        pruner.step()
-        return _normalised(bench, trace(net.eval(), bench.desk.dense.inputs))
+        pruned = apply(dense, chosen)
+        return pruning.mend(bench.desk, dense, chosen, pruned, "least-squares").graph
 
     return way
+
+
+@dataclass(frozen=True)
+class TorchPruning:
+    """Torch-Pruning with its defaults, but for these; batch norms are measured anew."""
+
+    importance: str
+    round_to: int | None
+
+    @property
+    def name(self) -> str:
+        """Its settings."""
+        rounded = f"round_to {self.round_to}" if self.round_to else "unrounded"
+        return f"{PEER} {self.importance}, {rounded}"
+
+    def __call__(self, bench: Bench, gone: float) -> Graph:
+        """The pruned network, traced."""
+        net = _torch_pruned(bench, self, gone)
+        return _normalised(bench, trace(net.eval(), bench.desk.dense.inputs))
+
+
+def _torch_pruned(bench: Bench, how: TorchPruning, gone: float) -> nn.Module:
+    import torch_pruning as tp  # absent where nobody installed it
+
+    net = bench.desk.task.build()
+    example = bench.desk.task.example_inputs()[0]
+    judge = {
+        "Taylor": tp.importance.GroupTaylorImportance,
+        "magnitude": tp.importance.GroupMagnitudeImportance,
+    }[how.importance]()
+    head = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
+    pruner = tp.pruner.BasePruner(
+        net, example, importance=judge, pruning_ratio=gone, round_to=how.round_to,
+        ignored_layers=[head],
+    )  # fmt: skip
+    if how.importance == "Taylor":
+        _backward(bench, net)
+    pruner.step()
+    return net
 
 
 def _backward(bench: Bench, net: nn.Module) -> None:
@@ -86,15 +107,43 @@ def _normalised(bench: Bench, pruned: Graph) -> Graph:
     return repair(dense, pruned, plan(dense, ratio=0.0), batches, method="batchnorm")
 
 
+PEERS = {
+    how.name: how
+    for round_to in (8, 16, None)
+    for importance in ("magnitude", "Taylor")
+    for how in [TorchPruning(importance, round_to)]
+}
 WAYS: Mapping[str, Way] = {
     UNIFORM: uniform,
-    MACS: by_macs,
-    **{
-        f"{PEER} {importance}, round_to {round_to}": torch_pruning(importance, round_to)
-        for importance in ("magnitude", "Taylor")
-        for round_to in (8, 16)
-    },
+    **{f"{MACS}, multiples of {multiple}": by_macs(multiple) for multiple in (4, MULTIPLE)},
+    **PEERS,
 }
+
+
+def widths_by(way: str) -> str:
+    """What alone decides a way's widths, beside the share: its name without the importance."""
+    return way.replace(" Taylor", " magnitude")
+
+
+def stands_in_for(way: str) -> list[str]:
+    """The ways that this one is for where none of them gets there; none for most."""
+    how = PEERS.get(way)
+    if how is None or how.round_to is not None:
+        return []
+    return [name for name, one in PEERS.items() if one.round_to]
+
+
+def knob(bench: Bench, way: str) -> Sequence[float]:
+    """Shares that give different widths, those with the most MACs first."""
+    if way not in PEERS:
+        return SHARES
+    import torch_pruning as tp
+
+    counts: dict[float, float] = {}
+    for gone in SHARES[::2]:
+        net = _torch_pruned(bench, PEERS[way], gone)
+        counts.setdefault(tp.utils.count_ops_and_params(net, bench.desk.dense.inputs[0])[0], gone)
+    return [counts[macs] for macs in sorted(counts, reverse=True)]
 
 
 def exported(bench: Bench, graph: Graph, folder: Path) -> Artifact:
@@ -122,7 +171,7 @@ def measured(bench: Bench, way: str, gone: float, out: Path) -> dict[str, float]
 def least_within(
     share: float, found: Callable[[float], Mapping[str, float] | None], knob: Sequence[float]
 ) -> tuple[float, Mapping[str, float]] | None:
-    """The least value of the knob whose p50 is within the share of dense, by bisection."""
+    """The first value of the knob whose p50 is within the share of dense, by bisection."""
     best, low, high = None, 0, len(knob) - 1
     while low <= high:
         middle = (low + high) // 2

@@ -133,6 +133,7 @@ class _Probing:
         self._spent_before = journal.seconds
         self._began = time.monotonic()
         self._blocks = disjoint(bench.evidence)
+        self._corners = corners(self._blocks)
         reference = bench.make(bench.graph, journal.work / "dense")
         self._watch = Stopwatch(bench.target, reference, rest=bench.rest)
         if "dense" not in journal.probes:
@@ -140,6 +141,7 @@ class _Probing:
 
     def table(self) -> CostTable:
         """The finished table."""
+        self._weigh("dense", self._watch.reference)
         self._tell("probing widths by bisection")
         steps = climb(self._bench, self._watch, self._journal, self._left(STAIRS_SHARE))
         legal = legal_widths(self._bench.reading.model, steps)
@@ -170,7 +172,7 @@ class _Probing:
         return min(BATCH, int(max(0.0, left_s) / max(each_s, 1e-3)))
 
     def _designs(self) -> Iterator[tuple[Design, Role]]:
-        yield from ((design, "seen") for design in corners(self._blocks))
+        yield from ((design, "seen") for design in self._corners)
         unseen = 0
         for number in range(1, MOST_MODELS + 1):
             is_unseen = number % EVERY_UNSEEN == 0 and unseen < MOST_UNSEEN
@@ -180,15 +182,28 @@ class _Probing:
     def _do(self, batch: Sequence[tuple[Design, Role]]) -> None:
         made: dict[str, Artifact] = {}
         for design, role in batch:
-            known = self._journal.probes.get(design.name)
-            if known is not None and (known.reason or len(known.timings) >= PROCESSES):
+            if self._is_done(design, role):
                 continue
             self._tell(f"making {design.name}")
             if (artifact := self._make(design, role)) is not None:
                 made[design.name] = artifact
         self._time(made)
-        for name, artifact in made.items():
-            self._weigh(name, artifact)
+        for design, role in batch:
+            if design.name in made and self._is_weighed(design, role):
+                self._weigh(design.name, made[design.name])
+
+    def _is_weighed(self, design: Design, role: Role) -> bool:
+        """Whether a model's memory is measured: that of the corners, which span all others, and of
+        the unseen. A fit of few unknowns needs few."""
+        return role == "unseen" or design in self._corners
+
+    def _is_done(self, design: Design, role: Role) -> bool:
+        known = self._journal.probes.get(design.name)
+        if known is None or known.reason:
+            return known is not None
+        weighed = known.peak_memory_mb or known.memory_reason
+        timed = len(known.timings) >= PROCESSES
+        return timed and bool(weighed or not self._is_weighed(design, role))
 
     def _make(self, design: Design, role: Role) -> Artifact | None:
         """The design's artifact, or None where the journal has the reason why not."""
@@ -223,22 +238,18 @@ class _Probing:
         return len(self._journal.probes[name].timings) < PROCESSES
 
     def _weigh(self, name: str, artifact: Artifact) -> None:
-        """The memory of the unseen models, and of dense: a fit of few unknowns needs few."""
+        """The peak memory of a process of its own; once is enough."""
         probe = self._journal.probes[name]
-        if probe.role != "unseen" or probe.peak_memory_mb or probe.memory_reason:
+        if probe.peak_memory_mb or probe.memory_reason:
             return
-        weighed = {name: artifact}
-        if not self._journal.probes["dense"].peak_memory_mb:
-            weighed["dense"] = self._watch.reference
-        for one, weighing in weighed.items():
-            phases = self._bench.target.memory(weighing)
-            peak = phases.above_import_bytes()
-            update = (
-                {"memory_reason": phases.reason or "not measured"}
-                if peak is None
-                else {"peak_memory_mb": (peak / 1e6,)}
-            )
-            self._note(self._journal.probes[one].model_copy(update=update))
+        phases = self._bench.target.memory(artifact)
+        peak = phases.above_import_bytes()
+        update = (
+            {"memory_reason": phases.reason or "not measured"}
+            if peak is None
+            else {"peak_memory_mb": (peak / 1e6,)}
+        )
+        self._note(probe.model_copy(update=update))
 
     # ---------------------------------------------------------------- the rest
     def _probe(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pipeline.cost.additive import Additive, Sample
 from pipeline.cost.charging import SiteCost, terms
-from pipeline.cost.footprint import Memory, Size
+from pipeline.cost.footprint import Memory, Size, memory_of
 from pipeline.cost.sites import Widths
 from pipeline.cost.table import CostTable, Probe
 from pipeline.prune.limits import Charge, Legal, Term
@@ -55,7 +55,7 @@ class Costs:
         self._kinds = {site.name: site.kind for site in table.model.sites}
         self.latency = Additive(table.model.kinds, [self._sample(one) for one in table.measured()])
         self.size = Size(table)
-        self.memory = Memory(table)
+        self.memory = memory_of(table)
 
     # ---------------------------------------------------------------- predicting
     def predict(self, present: Mapping[str, Widths]) -> Prediction:
@@ -66,9 +66,13 @@ class Costs:
         return Prediction(
             latency_ms={"p50": p50, **known},
             size_kb=self.size.of(present) / 1000,
-            peak_memory_mb=self.memory.of(present),
+            peak_memory_mb=self._peak(present),
             energy_mj=unavailable(NO_METER),
         )
+
+    def _peak(self, present: Mapping[str, Widths]) -> float | str:
+        known = self.memory
+        return known.of(present) if isinstance(known, Memory) else unavailable(known)
 
     def ratio(self, quantile: str) -> float | None:
         """A quantile over the p50, the median over whole models; None where none has it."""
@@ -103,9 +107,9 @@ class Costs:
         if name == "size_kb":
             terms = self._terms(lambda site, widths: self.size.site(site, widths) / 1000)
             return [Charge(name, most, self.size.constant / 1000, terms)]
-        if name == "peak_memory_mb" and self.memory.reason is None:
+        if name == "peak_memory_mb" and isinstance(self.memory, Memory):
             return self.memory.charges(most, self.legal())
-        why = {"peak_memory_mb": self.memory.reason, "energy_mj": NO_METER}.get(name)
+        why = {"peak_memory_mb": self.memory, "energy_mj": NO_METER}.get(name)
         raise UsageError(
             f"limit '{name}' can't be planned by this table of costs: {why or 'not measured'}; "
             "leave the limit out of the budget that is planned for"
@@ -118,7 +122,7 @@ class Costs:
     def own_error(self) -> OwnError | None:
         """How well a fit to the other probes predicts those that were kept; None without any."""
         kept = [one for one in self.table.measured() if one.role == "unseen"]
-        others = [one for one in self.table.measured() if one.role not in ("unseen", "learned")]
+        others = [one for one in self.table.measured() if one.role != "unseen"]
         if not kept:
             return None
         blind = Additive(self.table.model.kinds, [self._sample(one) for one in others])

@@ -2,7 +2,9 @@
 
 Size is nearly exact: a runtime's file holds the stored tensors and a fixed part per operator.
 Memory is a model of what was measured: weights, and the activations that are alive together at
-the worst moment (liveness), each with a factor that is fitted, beside a constant.
+the worst moment (liveness), each with a factor, beside a constant. One process per model tells a
+constant well and factors badly, so these stay near what they are in any runtime unless the
+measured models say otherwise (a Gaussian prior: ridge regression towards it).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,15 +14,21 @@ from scipy.optimize import nnls
 
 from pipeline.cost.charging import terms
 from pipeline.cost.features import Floats, extents_at
-from pipeline.cost.sites import Kind, Site, Widths
-from pipeline.cost.table import CostTable, Probe
+from pipeline.cost.sites import Kind, Model, Site, Widths
+from pipeline.cost.table import CostTable
 from pipeline.prune.limits import Charge, Legal, Term
-from targets.measurement import median, unavailable
+from targets.conversion import Precision
+from targets.measurement import median
 
 _ELEMENT = {"fp32": 4.0, "int8": 1.0, "float16": 2.0, "int8-weights": 1.0, "int4-weights": 0.5}
 """Bytes of a weight; what the fit makes of them holds for activations of another size too."""
+Peak = tuple[Mapping[str, Widths], float]
+"""A model by its sites, and its peak memory in MB."""
 _RIDGE = 1e-4
-LEAST_MODELS = 3  # as many unknowns has the fit of memory
+_USUAL = (2.0, 1.0)
+"""Of a byte of weights, held as it was read and as it was packed, and of one of activations."""
+_STRAY = 1.0  # how far a runtime's factors are from those
+_REPEAT = 0.02  # of a peak: what two processes of one model differ by
 
 
 class Size:
@@ -73,28 +81,19 @@ def _channels(kind: Kind, widths: Floats) -> Floats:
 
 
 class Memory:
-    """The peak memory of a process above its runtime's import, in MB (1e6 bytes).
+    """The peak memory of a process above its runtime's import, in MB (1e6 bytes)."""
 
-    `reason` says why there is none.
-    """
+    def __init__(self, model: Model, precision: Precision, measured: Sequence[Peak]) -> None:
+        """Fits to whole models of these sites whose peaks were measured, at least one."""
+        self._model = model
+        self._by_name = {site.name: site for site in model.sites}
+        self._element = _ELEMENT[precision]
+        rows = np.array([self._row(present) for present, _ in measured])
+        peaks = np.array([peak for _, peak in measured])
+        self._weights, self._activations, self.constant = _near_usual(rows, peaks)
 
-    def __init__(self, table: CostTable) -> None:
-        """Fits to the whole artifacts whose memory was measured."""
-        self._model = table.model
-        self._by_name = {site.name: site for site in table.model.sites}
-        self._element = _ELEMENT[table.key.precision]
-        probes = [one for one in table.probes if one.peak_memory_mb and one.role != "window"]
-        self.reason = _unknown(probes, table)
-        if self.reason is None:
-            rows = np.array([self._row(one.sites) for one in probes])
-            peaks = np.array([median(one.peak_memory_mb) for one in probes])
-            weights, activations, self.constant = _non_negative(rows, peaks).tolist()
-            self._weights, self._activations = weights, activations
-
-    def of(self, present: Mapping[str, Widths]) -> float | str:
-        """The peak of a model of these sites, or why it is not known."""
-        if self.reason is not None:
-            return unavailable(self.reason)
+    def of(self, present: Mapping[str, Widths]) -> float:
+        """The peak of a model of these sites."""
         weights, activations = self._row(present)
         told = self.constant + self._weights * weights + self._activations * activations
         return float(told)
@@ -136,11 +135,28 @@ class Memory:
         return stored * self._element / 1e6, max(alive, default=0.0) * self._element / 1e6
 
 
-def _unknown(probes: Sequence[Probe], table: CostTable) -> str | None:
-    if len(probes) >= LEAST_MODELS:
-        return None
+def memory_of(table: CostTable) -> Memory | str:
+    """The memory of a table's models, or why it is not known."""
+    measured = [
+        (one.sites, median(one.peak_memory_mb))
+        for one in table.probes
+        if one.peak_memory_mb and one.role != "window"
+    ]
+    if measured:
+        return Memory(table.model, table.key.precision, measured)
     reasons = [one.memory_reason for one in table.probes if one.memory_reason]
-    return reasons[0] if reasons else f"measured of {len(probes)} models; {LEAST_MODELS} are needed"
+    return reasons[0] if reasons else "no model's memory was measured"
+
+
+def _near_usual(rows: Floats, peaks: Floats) -> tuple[float, float, float]:
+    """The factors of weights and of activations and a constant, none of them negative, by relative
+    error; one model is enough for the constant."""
+    weighted = np.column_stack([rows, np.ones(len(rows))]) / peaks[:, None]
+    prior = np.eye(2, 3) * (_REPEAT / _STRAY)
+    wanted = np.concatenate([np.ones(len(rows)), prior @ np.array([*_USUAL, 0.0])])
+    found, _ = nnls(np.concatenate([weighted, prior]), wanted)
+    weights, activations, constant = found.tolist()
+    return weights, activations, constant
 
 
 def _non_negative(rows: Floats, values: Floats) -> Floats:

@@ -13,7 +13,7 @@ from pipeline.disk import atomic_write
 from targets.errors import ArtifactError
 from targets.measurement import median
 
-Role = Literal["dense", "seen", "unseen", "window", "learned"]
+Role = Literal["dense", "seen", "unseen", "window"]
 
 
 class Timing(Part):
@@ -38,7 +38,7 @@ class Probe(Part):
     Attributes:
         name: what it is, for people.
         role: `dense` is the reference; `seen` and `window` are fitted to; `unseen` are kept to
-            tell the error of the fit, and then fitted to, too; `learned` came later, from a run.
+            tell the error of the fit, and then fitted to, too.
         sites: the widths of the axes of each of its sites, by the site's name.
         window: of a window, what it was cut around; else "".
         timings: one for each process.
@@ -131,10 +131,6 @@ class CostTable(Part):
     def declined(self) -> tuple[Probe, ...]:
         """The probes that have a reason instead of times."""
         return tuple(probe for probe in self.probes if probe.reason is not None)
-
-    def learned(self, probe: Probe) -> Self:
-        """This table with one more measured model."""
-        return self.model_copy(update={"probes": (*self.probes, probe)})
 
     def save(self, path: Path) -> None:
         """Write the table as JSON, whole or not at all."""

@@ -1,6 +1,5 @@
 """From a module to the one language of this project: the exported graph (pre-dispatch ATen)."""
 
-import copy
 import inspect
 import io
 import logging
@@ -15,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from pipeline.graph.autocast import inline_wrappers
 from pipeline.graph.canonical import canonicalise
+from pipeline.graph.copying import copied
 from pipeline.graph.faults import explain, refuse_data_dependence
 from pipeline.graph.memo import Memo
 from pipeline.graph.shapes import double_batch
@@ -38,7 +38,7 @@ class Graph:
 
     def copy(self) -> "Graph":
         """The same graph with parameters of its own."""
-        return replace(self, module=copy.deepcopy(self.module))
+        return replace(self, module=copied(self.module))
 
 
 def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Graph:

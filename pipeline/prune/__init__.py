@@ -6,6 +6,7 @@ recipes, data sets or runtimes. Applying works on a copy and is the only mutator
 
 from pipeline.prune.block_evidence import observe_blocks
 from pipeline.prune.block_planning import BlockCost, BlockEvidence, plan_blocks
+from pipeline.prune.block_probing import measure_blocks
 from pipeline.prune.blocks import Block, find_blocks
 from pipeline.prune.importance import CalibrationData
 from pipeline.prune.masks import WeightPlan, masks_of
@@ -28,6 +29,7 @@ __all__ = [
     "apply",
     "find_blocks",
     "masks_of",
+    "measure_blocks",
     "observe_blocks",
     "plan",
     "plan_blocks",

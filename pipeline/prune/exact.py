@@ -7,7 +7,7 @@ same, those of the lower cost; of those, the wider. Groups and blocks go by name
 answer depends on nothing else; one that ran out of time says how far it may be from the best.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -16,7 +16,8 @@ from scipy import optimize
 
 from pipeline.prune.allocation import Floats
 from pipeline.prune.limits import Charge
-from pipeline.prune.programme import Linear, Programme
+from pipeline.prune.programme import Programme
+from pipeline.prune.rows import Linear
 from pipeline.prune.tradeoff import Tradeoff
 from targets.errors import EdgesmithError, UsageError
 
@@ -47,27 +48,16 @@ class Solution:
     costs: Mapping[str, float]
 
 
-def solve(
-    tradeoff: Tradeoff,
-    *,
-    time_limit_s: float = TIME_LIMIT_S,
-    apart_from: Sequence[Collection[str]] = (),
-    staying: Collection[str] = (),
-) -> Solution | None:
+def solve(tradeoff: Tradeoff, *, time_limit_s: float = TIME_LIMIT_S) -> Solution | None:
     """The choice of the least divergence that meets all limits; None where none meets them.
 
     Args:
         tradeoff: what there is to choose from.
         time_limit_s: afterwards the best so far is taken.
-        apart_from: sets of blocks that may not go again, each set as it is.
-        staying: blocks that may not go at all.
 
     Raises UsageError where the time was too short to find any.
     """
     programme = Programme(tradeoff.legal, tradeoff.blocks)
-    for blocks in apart_from:
-        programme.exclude(blocks)
-    programme.keep(staying)
     aim = _aim(programme, tradeoff)
     deadline = monotonic() + time_limit_s
     for margin in _MARGINS:
@@ -78,30 +68,6 @@ def solve(
         if tradeoff.fits(widths, blocks):
             return _solution(tradeoff, _settled(tradeoff, widths, blocks), blocks, answer.gap)
     raise EdgesmithError("planning: the solver's answer breaks a limit, which it should not")
-
-
-def alternatives(
-    tradeoff: Tradeoff, count: int, *, time_limit_s: float = TIME_LIMIT_S
-) -> tuple[Solution, ...]:
-    """The best choice, and up to `count` in all that take out other blocks, none of them among
-    these; by ascending divergence, none where the limits can't be met.
-
-    Blocks are what makes sums of divergences wrong, so choices that differ in them are the ones
-    worth a measurement.
-    """
-    first = solve(tradeoff, time_limit_s=time_limit_s)
-    found = [first] if first is not None else []
-    if first is not None and first.blocks and count > 1:
-        everything = [block.name for block in tradeoff.blocks]
-        none = solve(tradeoff, time_limit_s=time_limit_s, staying=everything)
-        found += [none] if none is not None else []
-    while found and len(found) < count:
-        known = [one.blocks for one in found]
-        other = solve(tradeoff, time_limit_s=time_limit_s, apart_from=known)
-        if other is None:
-            break
-        found.append(other)
-    return tuple(sorted(found, key=lambda one: (one.loss, one.blocks)))
 
 
 def least(tradeoff: Tradeoff, charge: Charge, *, time_limit_s: float = TIME_LIMIT_S) -> Solution:

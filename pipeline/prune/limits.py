@@ -31,6 +31,24 @@ class Legal:
 
 
 @dataclass(frozen=True)
+class Slope:
+    """What a site's cost grows by with a sum of widths: a concat of thirty groups has more
+    combinations of widths than could be written down.
+
+    Attributes:
+        parts: the groups in the sum, none of them the term's own, and how often each counts.
+        values: per unit of the sum, at every combination of the term's own groups.
+    """
+
+    parts: tuple[tuple[str, float], ...]
+    values: Floats
+
+    def sum_at(self, legal: Legal, widths: Mapping[str, int]) -> float:
+        """The sum at these widths; groups that are not named are whole."""
+        return sum(times * widths.get(name, legal.full(name)) for name, times in self.parts)
+
+
+@dataclass(frozen=True)
 class Term:
     """What one site costs at every combination of the legal widths of the groups it depends on.
 
@@ -39,17 +57,26 @@ class Term:
         values: shape (number of legal widths of each group), ascending widths, in the limit's unit.
         blocks: removable blocks; the term vanishes where any of them goes.
         site: what is charged, for people: a layer or a group of fused ones.
+        slopes: what the cost grows by beside that, with sums of other groups' widths.
     """
 
     groups: tuple[str, ...]
     values: Floats
     blocks: tuple[str, ...] = ()
     site: str = ""
+    slopes: tuple[Slope, ...] = ()
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """All groups that the cost depends on."""
+        summed = (name for slope in self.slopes for name, _ in slope.parts)
+        return tuple(dict.fromkeys((*self.groups, *summed)))
 
     def at(self, legal: Legal, widths: Mapping[str, int]) -> float:
         """The cost at these widths; groups that are not named are whole."""
         place = tuple(_index(legal, group, widths) for group in self.groups)
-        return float(self.values[place])
+        grown = sum(float(one.values[place]) * one.sum_at(legal, widths) for one in self.slopes)
+        return float(self.values[place]) + grown
 
 
 @dataclass(frozen=True)
@@ -102,7 +129,9 @@ def narrowed(
 def _narrowed(term: Term, places: Mapping[str, Sequence[int]]) -> Term:
     if not term.groups:
         return term
-    return replace(term, values=term.values[np.ix_(*(places[name] for name in term.groups))])
+    kept = np.ix_(*(places[name] for name in term.groups))
+    slopes = tuple(replace(one, values=one.values[kept]) for one in term.slopes)
+    return replace(term, values=term.values[kept], slopes=slopes)
 
 
 def check_charges(legal: Legal, charges: Sequence[Charge], blocks: Collection[str]) -> None:
@@ -115,17 +144,21 @@ def check_charges(legal: Legal, charges: Sequence[Charge], blocks: Collection[st
 
 
 def _check_term(legal: Legal, term: Term, place: str, blocks: Collection[str]) -> None:
-    unknown = [name for name in term.groups if name not in legal.widths]
+    unknown = [name for name in term.everyone if name not in legal.widths]
     unknown += [name for name in term.blocks if name not in blocks]
     if unknown:
         raise ValueError(f"{place}: no group or block is called {unknown[0]}")
-    if len(set(term.groups)) < len(term.groups):
-        raise ValueError(f"{place}: a group is named twice")
+    for names in (term.groups, *((*term.groups, *dict(one.parts)) for one in term.slopes)):
+        if len(set(names)) < len(names):
+            raise ValueError(f"{place}: a group is named twice")
+    if term.slopes and not term.groups:
+        raise ValueError(f"{place}: slopes without groups; give each part a term of its own")
     shape = tuple(len(legal.widths[name]) for name in term.groups)
-    if term.values.shape != shape:
-        raise ValueError(f"{place}: values must have shape {shape}, found {term.values.shape}")
-    if not np.isfinite(term.values).all():
-        raise ValueError(f"{place}: a value is not finite")
+    for values in (term.values, *(one.values for one in term.slopes)):
+        if values.shape != shape:
+            raise ValueError(f"{place}: values must have shape {shape}, found {values.shape}")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{place}: a value is not finite")
 
 
 def _index(legal: Legal, group: str, widths: Mapping[str, int]) -> int:

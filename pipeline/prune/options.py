@@ -146,7 +146,7 @@ def _kept(
 ) -> tuple[dict[int, str], dict[str, str]]:
     """The groups, by number, and the blocks, by name, that patterns keep."""
     found = blocks.found if blocks is not None else ()
-    reach = [*whole.reach, *((one.name, *_parameters(graph, one)) for one in found)]
+    reach = [*whole.reach, *reach_of_blocks(graph, found)]
     groups: dict[int, str] = {}
     kept: dict[str, str] = {}
     for pattern in settings.keep:
@@ -156,6 +156,11 @@ def _kept(
             else:
                 kept[found[number - len(whole.reach)].name] = f"is kept by '{pattern}'"
     return groups, kept
+
+
+def reach_of_blocks(graph: Graph, blocks: Sequence[Block]) -> list[tuple[str, ...]]:
+    """Per block what a pattern may mean it by: its name, and the stored tensors that it reads."""
+    return [(block.name, *_parameters(graph, block)) for block in blocks]
 
 
 def _parameters(graph: Graph, block: Block) -> list[str]:

@@ -5,68 +5,27 @@ combination of their widths, tied to the binaries by its sums along every axis: 
 it is their product, and without them the relaxation is the tightest there is for that term alone
 (the local marginal polytope; Sherali and Adams 1990). A group that goes with a block has no width,
 and a term whose block goes has no combination: their sums are then 0 instead of 1.
+Where a term grows with a sum of widths, the sum is multiplied out: a variable per combination of
+the term's own groups is the sum at that combination and 0 at the others (the disaggregated form of
+a product with a choice, exact and as tight as it can be; Balas 1985, on disjunctions). That takes
+as many variables as the term has combinations, however many groups are in the sum.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-from scipy import sparse
 
 from pipeline.graph.census import Integers
 from pipeline.prune.allocation import Floats
-from pipeline.prune.limits import Charge, Legal, Term
+from pipeline.prune.limits import Charge, Legal, Slope, Term
 from pipeline.prune.removable import Removable, absorbers, exclusive, removers
+from pipeline.prune.rows import Linear, Rows
 from pipeline.prune.sums import Axis, summed, sums_of
 
 _Site = tuple[tuple[Axis, ...], tuple[str, ...]]  # sorted groups, sorted blocks
+_Parts = tuple[tuple[str, float], ...]
 _FEW = 2  # groups whose combinations are taken one by one
-
-
-@dataclass(frozen=True)
-class Linear:
-    """A constant and coefficients of columns."""
-
-    constant: float
-    columns: Integers
-    factors: Floats
-
-    def dense(self, size: int) -> Floats:
-        """The coefficient of every column."""
-        total = np.zeros(size)
-        np.add.at(total, self.columns, self.factors)
-        return total
-
-
-@dataclass
-class _Rows:
-    """Rows of a sparse matrix, gathered one by one."""
-
-    lower: list[float] = field(default_factory=list)
-    upper: list[float] = field(default_factory=list)
-    columns: list[Integers] = field(default_factory=list)
-    factors: list[Floats] = field(default_factory=list)
-
-    def add(self, columns: Integers, factors: Floats, lower: float, upper: float) -> None:
-        self.columns.append(columns)
-        self.factors.append(factors)
-        self.lower.append(lower)
-        self.upper.append(upper)
-
-    def copy(self) -> "_Rows":
-        """The same rows, for a question that adds its own."""
-        return _Rows([*self.lower], [*self.upper], [*self.columns], [*self.factors])
-
-    def matrix(self, width: int) -> sparse.csr_array:
-        """Every row, with this many columns."""
-        lengths = [len(columns) for columns in self.columns]
-        starts = np.concatenate([[0], np.cumsum(np.array(lengths, np.int64))])
-        columns = np.concatenate([np.zeros(0, np.int64), *self.columns])
-        factors = np.concatenate([np.zeros(0), *self.factors])
-        matrix = sparse.csr_array((factors, columns, starts), shape=(len(lengths), width))
-        matrix.sum_duplicates()
-        return matrix
 
 
 class Programme:
@@ -80,10 +39,11 @@ class Programme:
         self._legal = legal
         self._blocks = sorted(blocks, key=lambda one: one.name)
         self.integral: list[bool] = []
-        self.rows = _Rows()
+        self.rows = Rows()
         self._absences: dict[tuple[str, ...], Integers] = {}
         self._sites: dict[_Site, Integers] = {}
         self._sums: dict[Axis, tuple[Integers, Integers]] = {}
+        self._grown: dict[tuple[_Site, _Parts], Integers] = {}
         self.block = {one.name: int(self._columns(1, True)[0]) for one in self._blocks}
         self.widths = {
             name: self._columns(len(legal.widths[name]), True) for name in sorted(legal.widths)
@@ -111,17 +71,6 @@ class Programme:
             np.concatenate([groups.columns, np.array(columns, np.int64)]),
             np.concatenate([groups.factors, [one.loss for one in self._blocks]]),
         )
-
-    def exclude(self, blocks: Collection[str]) -> None:
-        """Not exactly these blocks."""
-        columns = np.array(list(self.block.values()), np.int64)
-        factors = np.array([1.0 if name in blocks else -1.0 for name in self.block])
-        self.rows.add(columns, factors, -np.inf, len(set(blocks)) - 1)
-
-    def keep(self, blocks: Collection[str]) -> None:
-        """None of these blocks."""
-        for name in sorted(blocks):
-            self.rows.add(np.array([self.block[name]]), np.ones(1), 0, 0)
 
     def chosen(self, values: Floats) -> tuple[dict[str, int], tuple[str, ...]]:
         """The widths and the blocks that a solution means; groups that go count as whole."""
@@ -190,7 +139,7 @@ class Programme:
             self._absences[blocks] = made
         return self._absences[blocks]
 
-    def _sum(self, constant: float, terms: Iterable[Term]) -> Linear:
+    def _sum(self, constant: float, terms: Sequence[Term]) -> Linear:
         columns, factors = [np.zeros(0, np.int64)], [np.zeros(0)]
         for (axes, blocks), values in self._by_site(terms).items():
             if axes:
@@ -200,7 +149,51 @@ class Programme:
                 constant += float(values)
                 columns.append(self._absence(blocks))
                 factors.append(np.full(len(columns[-1]), -float(values)))
+        for term in terms:
+            for slope in term.slopes:
+                own = self._grown_by(term, slope)
+                columns.append(own.columns)
+                factors.append(own.factors)
         return Linear(constant, np.concatenate(columns), np.concatenate(factors))
+
+    def _grown_by(self, term: Term, slope: Slope) -> Linear:
+        """What a slope adds: its sum at every combination of the term's groups, as a share of the
+        most that it can be."""
+        widths, goers = self._legal.widths, self._goers_of(term)
+        most = sum(times * widths[name][-1] for name, times in slope.parts)
+        order = np.argsort(np.array(term.groups, np.str_))
+        axes = tuple((term.groups[place],) for place in order)
+        key = (axes, goers), tuple(sorted(slope.parts))
+        if key not in self._grown:
+            combined = self._site(axes, goers)
+            columns = self._columns(len(combined), False)
+            least = sum(times * widths[name][0] for name, times in slope.parts) / most
+            for one, combination in zip(columns.tolist(), combined.tolist(), strict=True):
+                both = np.array([one, combination])
+                self.rows.add(both, np.array([1.0, -1.0]), -np.inf, 0)
+                self.rows.add(both, np.array([1.0, -least]), 0, np.inf)
+            self._add_up(columns, slope, most, self._absence(goers))
+            self._grown[key] = columns
+        factors = slope.values.transpose(order).ravel() * most
+        return Linear(0.0, self._grown[key], factors)
+
+    def _add_up(self, columns: Integers, slope: Slope, most: float, absent: Integers) -> None:
+        """The shares add up to the sum; without the term to nothing, whatever the sum is."""
+        parts = [self.widths[name] for name, _ in slope.parts]
+        sizes = [
+            np.array(self._legal.widths[name], np.float64) * (-times / most)
+            for name, times in slope.parts
+        ]
+        columns = np.concatenate([columns, *parts])
+        factors = np.concatenate([np.ones(len(columns) - sum(map(len, parts))), *sizes])
+        self.rows.add(columns, factors, -np.inf, 0)
+        both = np.concatenate([columns, absent])
+        self.rows.add(both, np.append(factors, np.ones(len(absent))), 0, np.inf)
+
+    def _goers_of(self, term: Term) -> tuple[str, ...]:
+        """The blocks without which a term has no cost."""
+        goers = {block for name in term.everyone for block in self._goers[name]}
+        return tuple(sorted(goers.union(term.blocks)))
 
     def _by_site(self, terms: Iterable[Term]) -> dict[_Site, Floats]:
         """Terms of the same groups and blocks as one, in the order of their names."""
@@ -208,8 +201,7 @@ class Programme:
         for term in terms:
             order = np.argsort(np.array(term.groups, np.str_))
             groups = tuple(term.groups[place] for place in order)
-            goers = {block for name in groups for block in self._goers[name]}
-            site = groups, tuple(sorted(goers.union(term.blocks)))
+            site = groups, self._goers_of(term)
             found[site] = found.get(site, 0.0) + term.values.transpose(order)
         fewer: dict[_Site, Floats] = {}
         for (groups, blocks), values in sorted(found.items()):

@@ -10,7 +10,6 @@ place, since exported graphs keep in-place operators whose aliases must see them
 tensors of stride zero, where one element is many. Parameters and inputs are cloned first.
 """
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import cast
@@ -21,6 +20,7 @@ from torch import fx
 from torch.fx.node import Argument, map_aggregate, map_arg
 
 from pipeline.graph.census import Mask
+from pipeline.graph.copying import copied
 from pipeline.graph.groups import Survey, survey
 from pipeline.graph.operators.entry import Labels, bind, operator_name
 from pipeline.graph.shapes import double_batch
@@ -111,7 +111,7 @@ def _outputs(module: fx.GraphModule) -> set[str]:
 
 def _in_float64(module: fx.GraphModule) -> fx.GraphModule:
     """A copy in float64, including the types that its nodes name; assertions about types go."""
-    module = copy.deepcopy(module).double()
+    module = copied(module).double()
     for node in list(module.graph.nodes):
         if "_assert_tensor_metadata" in str(node.target):
             module.graph.erase_node(node)

@@ -1,13 +1,13 @@
 """Taking blocks out of a graph: its input in the place of its output, and all that it alone used
 gone. The one mutator of depth; it works on a copy."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from torch import fx
 
 from pipeline.graph.attributes import attribute, storage_key
+from pipeline.graph.copying import copied
 from pipeline.graph.shapes import double_batch, observe
 from pipeline.graph.trace import Graph
 from pipeline.prune.blocks import Block, Blocks, look_for_blocks
@@ -65,8 +65,8 @@ def _foreign(difference: str) -> ArtifactError:
 
 def take_out(graph: Graph, blocks: Blocks, going: Sequence[Block]) -> Graph:
     """A copy of the graph without these of its blocks, which are disjoint and in its order."""
-    module = copy.deepcopy(graph.module)
-    surgery = _Surgery(module, copy.deepcopy(blocks.memory))
+    module = copied(graph.module)
+    surgery = _Surgery(module, copied(blocks.memory))
     for block in going:
         surgery.take_out(block)
     surgery.sweep()

@@ -1,6 +1,5 @@
 """Applying: the only mutator, and it works on a copy."""
 
-import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 from torch import fx
 
 from pipeline.graph.attributes import attribute
+from pipeline.graph.copying import copied
 from pipeline.graph.groups import Survey, survey
 from pipeline.graph.labels import Labelled
 from pipeline.graph.operators import rule_for
@@ -72,7 +72,7 @@ def _cut_copy(module: fx.GraphModule, labelled: Labelled, choice: Choice) -> fx.
             kept = torch.nn.Parameter(kept, tensor.requires_grad)
         for name in parameter.names:  # names that share memory may be tensors of their own
             cut[id(attribute(module, name))] = kept
-    return copy.deepcopy(module, cut)
+    return copied(module, cut)
 
 
 def select(tensor: torch.Tensor, labels: Labels, choice: Choice) -> torch.Tensor:

@@ -57,7 +57,7 @@ class Tradeoff:
         gone = self.without(blocks)
         standing = standing_terms(charge.terms, blocks)
         return charge.constant + sum(
-            term.at(self.legal, widths) for term in standing if gone.isdisjoint(term.groups)
+            term.at(self.legal, widths) for term in standing if gone.isdisjoint(term.everyone)
         )
 
     def fits(self, widths: Mapping[str, int], blocks: Collection[str] = ()) -> bool:

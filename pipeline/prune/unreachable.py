@@ -9,6 +9,7 @@ from pipeline.prune.tradeoff import ROUNDING, Tradeoff
 from targets.errors import UsageError
 
 _TOLD = 3  # obstacles
+_NAMED = 4  # of the groups of each
 
 
 @dataclass(eq=False)
@@ -81,7 +82,9 @@ def _told(
 ) -> Unreachable:
     gone = tradeoff.without(found.blocks)
     standing = [
-        term for term in standing_terms(charge.terms, found.blocks) if gone.isdisjoint(term.groups)
+        term
+        for term in standing_terms(charge.terms, found.blocks)
+        if gone.isdisjoint(term.everyone)
     ]
     fixed = charge.constant + sum(float(term.values) for term in standing if not term.groups)
     costs = [(term.at(tradeoff.legal, found.widths), term) for term in standing if term.groups]
@@ -99,10 +102,13 @@ def _obstacle(
     tradeoff: Tradeoff, cost: float, term: Term, found: Solution, reasons: Mapping[str, str]
 ) -> str:
     held: Sequence[str] = [
-        f"{name} {_why(tradeoff, name, found.widths[name], reasons)}" for name in term.groups
+        f"{name} {_why(tradeoff, name, found.widths[name], reasons)}"
+        for name in term.everyone[:_NAMED]
     ]
+    more = len(term.everyone) - len(held)
+    told = [*held, f"and {more} more groups"] if more else held
     site = f"{term.site}: " if term.site else ""
-    return f"{site}{cost:.4g} ({', '.join(held)})"
+    return f"{site}{cost:.4g} ({', '.join(told)})"
 
 
 def _why(tradeoff: Tradeoff, name: str, width: int, reasons: Mapping[str, str]) -> str:

@@ -6,11 +6,10 @@ goes with a block costs and loses nothing; one that another takes the place of h
 and counts by its divergence; one that can't be told from the whole graph's stays whole (see
 pipeline/prune/block_effects.py).
 
-Divergences of groups and blocks are added, as if they did not depend on each other. Where much goes
-they do; `confirm` then decides between the few best choices by what is measured of them.
+Divergences of groups and blocks are added, as if they did not depend on each other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,7 +25,7 @@ from pipeline.prune.decision import (
     emptying_groups,
     removed_at,
 )
-from pipeline.prune.exact import TIME_LIMIT_S, Solution, alternatives
+from pipeline.prune.exact import TIME_LIMIT_S, Solution, solve
 from pipeline.prune.importance import CalibrationData, Evidence, GroupEvidence, observe
 from pipeline.prune.limits import Charge, Legal
 from pipeline.prune.options import Options, options_of
@@ -38,10 +37,6 @@ from pipeline.prune.settings import Settings, settings_of
 from pipeline.prune.skipping import without_blocks
 from pipeline.prune.unreachable import unreachable
 
-CANDIDATES = 3
-"""Choices that are measured where `confirm` is given."""
-
-Confirm = Callable[[PrunePlan], float]
 _NEW = "what it becomes without the blocks was not measured"
 
 
@@ -56,7 +51,6 @@ class Within:
         loss: the summed divergence, in nats.
         gap: the share by which the least might be lower; 0 where it was found to the end.
         costs: what each limit is charged.
-        measured: what `confirm` said of the plan; None without it.
     """
 
     plan: PrunePlan
@@ -65,26 +59,6 @@ class Within:
     loss: float
     gap: float
     costs: Mapping[str, float]
-    measured: float | None = None
-
-
-def plan_within(
-    graph: Graph,
-    *,
-    charges: Sequence[Charge],
-    legal: Legal,
-    sensitivity: Sensitivity,
-    blocks: BlockEvidence | None = None,
-    importance: str = "magnitude",
-    data: CalibrationData | None = None,
-    keep: Sequence[str] = (),
-    bounds: Mapping[str, Sequence[float]] | None = None,
-) -> PrunePlan:
-    """The plan alone that `best_within` gives."""
-    return best_within(
-        graph, charges=charges, legal=legal, sensitivity=sensitivity, blocks=blocks,
-        importance=importance, data=data, keep=keep, bounds=bounds,
-    ).plan  # fmt: skip
 
 
 def best_within(
@@ -99,7 +73,6 @@ def best_within(
     keep: Sequence[str] = (),
     bounds: Mapping[str, Sequence[float]] | None = None,
     scores: Mapping[str, Sequence[float]] | None = None,
-    confirm: Confirm | None = None,
     time_limit_s: float = TIME_LIMIT_S,
 ) -> Within:
     """The plan of the least divergence that keeps within all charges, over legal widths and
@@ -110,15 +83,13 @@ def best_within(
         charges: the limits; their groups and blocks are the graph's.
         legal: the widths that the runtime takes well; groups that it does not name stay whole.
         sensitivity: divergence by group and width; groups without any stay whole.
-        blocks: what `observe_blocks` found, of which those with a divergence may go; None: all
+        blocks: what `measure_blocks` found, of which those with a divergence may go; None: all
             stay.
         importance, data: which channels go, as `plan` has it.
         keep: patterns of groups, parameters, modules or blocks that stay.
         bounds: see `Settings`.
         scores: per group of the whole graph, what `observe` found its channels to be worth by this
             importance; None: it is observed here.
-        confirm: measures a plan (after repair, say): less is better. Of the few best choices that
-            differ in their blocks, the one that it likes best is taken.
         time_limit_s: for each question to the solver.
 
     Raises Unreachable where no plan meets the limits, and UsageError for patterns that match
@@ -132,29 +103,13 @@ def best_within(
     options = options_of(graph, settings, charges, legal, sensitivity, blocks)
     drafts = _Drafts(graph, survey(graph), settings, data, dict(scores or {}))
     while True:
-        count = CANDIDATES if confirm is not None else 1
-        found = alternatives(options.tradeoff, count, time_limit_s=time_limit_s)
-        if not found:
+        found = solve(options.tradeoff, time_limit_s=time_limit_s)
+        if found is None:
             raise unreachable(options.tradeoff, options.reasons, time_limit_s=time_limit_s)
-        made = [(one, *drafts.of(options, one)) for one in found]
-        emptying = {name: EMPTYING for _, _, names in made for name in names}
+        plan, emptying = drafts.of(options, found)
         if not emptying:
-            break
-        options = options.without(emptying)
-    judged = [_judged(solution, plan, confirm) for solution, plan, _ in made]
-    return min(judged, key=lambda one: one.measured or 0.0)
-
-
-def _judged(solution: Solution, plan: PrunePlan, confirm: Confirm | None) -> Within:
-    return Within(
-        plan,
-        solution.widths,
-        solution.blocks,
-        solution.loss,
-        solution.gap,
-        solution.costs,
-        confirm(plan) if confirm is not None else None,
-    )
+            return Within(plan, found.widths, found.blocks, found.loss, found.gap, found.costs)
+        options = options.without(dict.fromkeys(emptying, EMPTYING))
 
 
 @dataclass(frozen=True)

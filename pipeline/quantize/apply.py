@@ -1,12 +1,12 @@
 """Applying: the plan's numbers put into a copy of the graph. The only part that makes one."""
 
-import copy
 from dataclasses import dataclass
 
 import torch
 from torch.fx import GraphModule
 
 from pipeline.graph import Graph
+from pipeline.graph.copying import copied
 from pipeline.quantize.plan import QuantPlan, TensorQuantization
 from pipeline.quantize.prepared import Prepared, prepare
 from pipeline.quantize.pt2e import FixedQParamsObserver, convert_pt2e
@@ -47,7 +47,7 @@ def apply(graph: Graph, plan: QuantPlan) -> Quantized:
         scales = scales_of(prepared.weight(place), entry, plan.settings)
         prepared.replace(place, _weight_observer(scales, entry.channel_axis))
     with silence():
-        folded = convert_pt2e(copy.deepcopy(prepared.module), fold_quantize=True)
+        folded = convert_pt2e(copied(prepared.module), fold_quantize=True)
         unfolded = convert_pt2e(prepared.module, fold_quantize=False)
     return Quantized(folded, unfolded, plan)
 

@@ -1,11 +1,11 @@
 """A copy of the graph with an observer at every tensor that becomes int8, and its look-up."""
 
-import copy
 from dataclasses import dataclass
 
 import torch
 from torch.fx import GraphModule, Node
 
+from pipeline.graph.copying import copied
 from pipeline.quantize.fold import stored
 from pipeline.quantize.pt2e import FixedQParamsObserver, PerChannelMinMaxObserver, prepare_pt2e
 from pipeline.quantize.quantizer import EdgeQuantizer
@@ -70,7 +70,7 @@ def prepare(module: GraphModule, keep_float: frozenset[str] = frozenset()) -> Pr
     """
     quantizer = EdgeQuantizer(keep_float)
     with silence():
-        prepared = prepare_pt2e(copy.deepcopy(module), quantizer)
+        prepared = prepare_pt2e(copied(module), quantizer)
     places = _places(prepared)
     weights = tuple(place for place in places if _holds_weight(prepared, place))
     activations = tuple(place for place in places if place not in weights)

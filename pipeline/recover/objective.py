@@ -66,7 +66,10 @@ def distance(outputs: object, teacher: object, temperature: float) -> Tensor:
         if isinstance(ours, Tensor) and ours.is_floating_point()
     ]
     if not terms:
-        raise TaskError("the model has no float output to distill; leave out `distill`")
+        raise TaskError(
+            "the model has no float output to compare with the dense model's: leave out `distill`, "
+            "and anything that is ranked by divergence (sensitivity, blocks)"
+        )
     return torch.stack(terms).mean()
 
 

@@ -1,6 +1,5 @@
 """One training run: its epochs, and how it is put down and taken up again."""
 
-import copy
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from pipeline.graph import Graph
+from pipeline.graph.copying import copied
 from pipeline.inference import fixed_batch, infer
 from pipeline.metrics import ScoredTask, value
 from pipeline.recipe import Recover
@@ -76,7 +76,7 @@ class Trainer:
         settling: Settling | None = None,
     ) -> None:
         """See `recover`. Raises TaskError where there is nothing to train or to learn from."""
-        self.module: fx.GraphModule = copy.deepcopy(student.module)
+        self.module: fx.GraphModule = copied(student.module)
         self._task = task
         self._settings = settings
         self._tell = tell

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
-from pipeline.graph import Graph
+from pipeline.graph import Graph, trace
 from pipeline.graph.operators.entry import bind, operator_name
 
 Inputs = tuple[Tensor, ...]
@@ -158,3 +158,18 @@ def _groups(
     centred = (x - x.sum(dims, keepdim=True) / count) * there
     made = centred * torch.rsqrt(centred.square().sum(dims, keepdim=True) / count + eps)
     return made.flatten(1, 2) * weight.view(shape) + bias.view(shape)
+
+
+@pytest.fixture(scope="session")
+def two_convolutions() -> Callable[[int], Graph]:
+    """Gives the traced net of two convolutions (16 and 32 wide) and a head, for square images of
+    this side."""
+
+    def traced(side: int) -> Graph:
+        net = nn.Sequential(
+            nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(),
+            nn.Flatten(), nn.Linear(32 * side**2, 10),
+        )  # fmt: skip
+        return trace(net.eval(), (torch.zeros(1, 3, side, side),))
+
+    return traced

@@ -117,6 +117,36 @@ def test_a_run_ends_with_the_cause(case: str, tmp_path: Path) -> None:
         assert part in told, result.output
 
 
+NAMELESS = {
+    "kept to a budget": ("{to: budget, keep: [2.wieght]}", "keep", "'2.wieght' matches no group"),
+    "kept by blocks": (
+        "{ratio: 0.5, granularity: block, keep: [head]}",
+        "keep",
+        "nothing to prune",
+    ),
+    "kept of weights": (
+        "{ratio: 0.5, granularity: weight, keep: [2.b]}",
+        "keep",
+        "'2.b' matches no group",
+    ),
+    "kept of channels": ("{macs: 0.5, keep: ['0', 2.b]}", "keep", "'2.b' matches no group"),
+    "bounds": ("{macs: 0.5, bounds: {1.weight: [4, 8]}}", "bounds", "'1.weight' matches no group"),
+}
+
+
+@pytest.mark.parametrize("case", NAMELESS)
+def test_a_name_of_nothing_is_told_before_anything_is_made(case: str, tmp_path: Path) -> None:
+    mode, key, told = NAMELESS[case]
+    task_file(tmp_path, {})
+    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("MODE", mode))
+    result = CliRunner().invoke(app, ["run", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2, result.output
+    shown = " ".join(result.output.split())
+    assert f"recipe.yaml:6: steps.0.prune.{key}" in shown
+    assert told in shown
+    assert list((tmp_path / "out" / "steps").iterdir()) == []
+
+
 # ------------------------------------------------------------------ from Python
 def net(middle: int = 24) -> nn.Module:
     torch.manual_seed(0)

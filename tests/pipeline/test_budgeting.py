@@ -119,6 +119,11 @@ def plan_of(widths: Mapping[str, int]) -> PrunePlan:
     )  # fmt: skip
 
 
+def trial(desk, runtime, way):
+    lines = tuple(desk.lines(runtime, way).values())
+    return SimpleNamespace(verdict=Verdict(lines[0].status, lines))
+
+
 @pytest.fixture
 def house(monkeypatch):
     """A house in whose place nothing is exported, measured or trained."""
@@ -151,10 +156,6 @@ def house(monkeypatch):
         made = Made(name, folder, None, dict.fromkeys(runtimes), {})
         trials = {one: trial(desk, one, widths[folder.name]) for one in runtimes}
         return (Judged(made, trials),)
-
-    def trial(one, runtime, way):
-        lines = tuple(one.lines(runtime, way).values())
-        return SimpleNamespace(verdict=Verdict(lines[0].status, lines))
 
     monkeypatch.setattr(stages, "draft", draft)
     monkeypatch.setattr(stages, "carry_out", carry_out)

@@ -3,13 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
-from torch import nn
 
 from pipeline import costing, losing, tables
 from pipeline.cost.reading import read
 from pipeline.costing import Costing, learn, plan
-from pipeline.graph import trace
 from pipeline.prune import observe_blocks
 from pipeline.prune.sensitivity import Sensitivity
 from pipeline.recipe import Prune
@@ -23,12 +20,8 @@ BUDGET = Prune(to="budget")
 
 
 @pytest.fixture(scope="module")
-def graph():
-    net = nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(32 * 16, 10),
-    )  # fmt: skip
-    return trace(net.eval(), (torch.zeros(1, 3, 4, 4),))
+def graph(two_convolutions):
+    return two_convolutions(4)
 
 
 @pytest.fixture
@@ -46,7 +39,7 @@ def desk(graph, monkeypatch):
     monkeypatch.setattr(losing, "measured", lambda desk, parent, settings: known)
     monkeypatch.setattr(tables, "of", lambda desk, dense, runtime: Kept(None, f"cost-{runtime}"))
     return SimpleNamespace(
-        dense=graph, console=SimpleNamespace(remark=remarks.append), told=remarks
+        dense=graph, quantize=None, console=SimpleNamespace(remark=remarks.append), told=remarks
     )
 
 
@@ -102,11 +95,14 @@ def test_the_least_is_told_in_the_terms_of_the_limit(desk):
     assert f"no plan is predicted below {told:.4g}" in made.unreachable
 
 
-def test_a_limit_that_nothing_stands_for_is_told_and_left_to_the_end(desk):
-    memory = Goal("tflite", "peak_memory_mb", 3.0)
+def test_memory_is_planned_by_without_a_table_too(desk):
+    memory = Goal("tflite", "peak_memory_mb", 3.996)
     found = learned(desk, {**WHOLE, memory: 4.0})
-    assert set(found.charges) == {P50, SIZE}
-    assert any(memory.name in one for one in desk.told)
+    assert found.predicted({})[memory] == pytest.approx(4.0, rel=1e-6)
+    made = plan(desk, BUDGET, found, {P50: 2.0, SIZE: 10.0, memory: 3.996})
+    assert made.unreachable == ""
+    assert made.predicted[memory] <= 3.996
+    assert made.divergence > 0
 
 
 def test_blocks_alone_leave_widths_whole(desk):

@@ -13,8 +13,9 @@ from pipeline import pruning
 from pipeline import recipe_steps as steps
 from pipeline.candidate import Candidate
 from pipeline.graph import trace
-from pipeline.prune import apply, plan
+from pipeline.prune import apply, observe_blocks, plan, plan_blocks
 from pipeline.prune import settings as planned
+from pipeline.prune.probing import divergence
 from pipeline.prune.repair.repairing import Method
 from pipeline.pruning import target_of
 from pipeline.recipe import Prune, read
@@ -140,6 +141,38 @@ class Branches(nn.Module):
         for branch in self.branches:
             x = x + branch(x)
         return self.head(x)
+
+
+class Absorbed(nn.Module):
+    """A small branch that nothing else can do, and a large one that the layer behind it can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(16, 24), nn.Linear(24, 4)
+        self.small, self.large = nn.Linear(24, 24), nn.Linear(24, 24)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        x = x + 0.3 * torch.tanh(self.small(x))
+        return self.head(x + 2 * self.large(x))
+
+
+def test_blocks_go_by_what_repair_leaves_of_their_divergence(calibrated: SimpleNamespace) -> None:
+    torch.manual_seed(0)
+    candidate = Candidate(trace(Absorbed(), (torch.zeros(1, 16),)))
+    inputs = torch.randn(256, 16)
+    calibrated.task.batches = lambda split: [((inputs,), torch.arange(256) % 4)]
+    asked = Prune(ratio=0.5, granularity="block")
+    made = pruning.decide(calibrated, candidate, asked, 1, None)
+    assert [one.name for one in made.blocks if one.removed] == ["large"]
+    graph, listed = candidate.graph, observe_blocks(candidate.graph)
+    unrepaired = {
+        name: divergence(
+            graph, apply(graph, plan(graph, blocks=plan_blocks(listed, names=[name]))), [(inputs,)]
+        )
+        for name in ("small", "large")
+    }
+    assert unrepaired["large"] > unrepaired["small"]
 
 
 TWICE = Schedule(steps=2)

@@ -111,14 +111,19 @@ def _select(call: Call) -> Result:
     return value.labels[:along] + value.labels[along + 1 :]
 
 
-def _rewrite_select(rewrite: Rewrite) -> None:
-    """The index becomes its rank among the kept ones."""
+def _cut(rewrite: Rewrite) -> tuple[Label, int]:
+    """The label and the size of the dimension that is cut, before the cut."""
     value = rewrite.tensor("self")
     along = rewrite.dimension(len(value.shape))
-    index, size = rewrite.arguments["index"], value.shape[along]
-    if value.labels[along] is not None and isinstance(index, int):
-        alive = rewrite.alive(value.labels[along], size)
-        rewrite.set("index", int(alive[: index % size].sum()))
+    return value.labels[along], value.shape[along]
+
+
+def _rewrite_select(rewrite: Rewrite) -> None:
+    """The index becomes its rank among the kept ones."""
+    label, size = _cut(rewrite)
+    index = rewrite.arguments["index"]
+    if label is not None and isinstance(index, int):
+        rewrite.set("index", int(rewrite.alive(label, size)[: index % size].sum()))
 
 
 def _bounds(call: Call, size: int) -> tuple[int, int, int]:
@@ -150,9 +155,7 @@ def _slice(call: Call) -> Result:
 
 def _rewrite_slice(rewrite: Rewrite) -> None:
     """A bound becomes the number of kept indices before it (with a step, of whole blocks)."""
-    value = rewrite.tensor("self")
-    along = rewrite.dimension(len(value.shape))
-    label, size = value.labels[along], value.shape[along]
+    label, size = _cut(rewrite)
     if label is None:
         return
     start, end, step = _bounds(rewrite, size)
@@ -181,9 +184,7 @@ def _narrow(call: Call) -> Result:
 
 
 def _rewrite_narrow(rewrite: Rewrite) -> None:
-    value = rewrite.tensor("self")
-    along = rewrite.dimension(len(value.shape))
-    label, size = value.labels[along], value.shape[along]
+    label, size = _cut(rewrite)
     if label is None:
         return
     alive, (start, end) = rewrite.alive(label, size), _span(rewrite, size)

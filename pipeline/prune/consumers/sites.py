@@ -239,6 +239,21 @@ def behind_changes(dense: fx.GraphModule, pruned: fx.GraphModule) -> set[str]:
     return changed
 
 
+def rewired(dense: fx.GraphModule, pruned: fx.GraphModule) -> set[str]:
+    """The nodes of a pruned graph that read other nodes than they did: a block is gone from in
+    between, and what they read now may be what it always was."""
+    own = {node.name: node for node in dense.graph.nodes}
+    return {
+        node.name
+        for node in pruned.graph.nodes
+        if node.name in own and _read(own[node.name]) != _read(node)
+    }
+
+
+def _read(node: fx.Node) -> list[str]:
+    return [source.name for source in node.all_input_nodes]
+
+
 def _differs(before: fx.Node, now: fx.Node, dense: fx.GraphModule, pruned: fx.GraphModule) -> bool:
     if now.op != "get_attr":
         return str(before.args) != str(now.args) or str(before.kwargs) != str(now.kwargs)

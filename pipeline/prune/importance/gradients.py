@@ -1,11 +1,10 @@
 """First-order Taylor: how the loss changes to first order when a channel goes."""
 
-import copy
-
 import numpy as np
 import torch
 
 from pipeline.graph.attributes import attribute
+from pipeline.graph.copying import copied
 from pipeline.graph.groups import Survey
 from pipeline.graph.trace import Graph
 from pipeline.inference import infer
@@ -25,7 +24,7 @@ def taylor(graph: Graph, survey: Survey, data: CalibrationData) -> Scores:
     """
     if data.loss is None:
         raise TaskError("importance 'taylor' needs a loss: give `def loss(outputs, target)`")
-    module = copy.deepcopy(graph.module)
+    module = copied(graph.module)
     scores = nothing(survey)
     for number, (inputs, target) in enumerate(data.batches, 1):
         module.zero_grad()

@@ -80,7 +80,9 @@ def repair_told(
         kept.check()
         sites, declined = finding.find(module)
         changed = finding.behind_changes(dense.module, module)
-        sites = [site for site in sites if site.source in changed and (not only or only(site))]
+        moved = finding.rewired(dense.module, module)
+        sites = [site for site in sites if site.source in changed or site.name in moved]
+        sites = [site for site in sites if not only or only(site)]
         declined = [one for one in declined if one.name in changed]
         strength = strength or Strength()
         Repairer(dense.module, module, sites, inputs, kept, strength).run()

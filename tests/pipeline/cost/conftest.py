@@ -113,24 +113,29 @@ class Device:
         return tuple(self._samples(artifact, speed) for artifact in artifacts)
 
     def memory(self, artifact: Artifact) -> MemoryPhases:
-        return MemoryPhases(0, 0, 0, 3_000_000 + 4 * self._weights(artifact.path))
+        present = json.loads(artifact.path.read_text())
+        return MemoryPhases(0, 0, 0, round(self.peak_mb(present) * 1e6))
+
+    def peak_mb(self, present: Mapping[str, Widths]) -> float:
+        return 3.0 + 4e-6 * self._weights(present)
 
     def _samples(self, artifact: Artifact, speed: float) -> ProcessSamples:
         ms = true_ms(self.reading.model, json.loads(artifact.path.read_text())) * speed
         drifting = 1.0 + self.drift * np.linspace(0, 1.5, 90)
         return ProcessSamples(tuple(round(ms * 1e6 * one) for one in drifting), 1, 1, 1000, 1000, 5)
 
-    def _weights(self, path: Path) -> int:
+    def _weights(self, present: Mapping[str, Widths]) -> int:
         kinds = {site.name: site.kind for site in self.reading.model.sites}
         total = 0.0
-        for name, widths in json.loads(path.read_text()).items():
+        for name, widths in present.items():
             kind = self.reading.model.kinds[kinds[name]]
             at = np.array([widths], np.float64).reshape(1, -1)
             total += float(extents_at(kind.matrices, at)[0])
         return round(total)
 
     def _size(self, path: Path) -> int:
-        return 2000 + 300 * len(json.loads(path.read_text())) + 4 * self._weights(path)
+        present = json.loads(path.read_text())
+        return 2000 + 300 * len(present) + 4 * self._weights(present)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 import pytest
 
+from pipeline.cost import building
 from pipeline.cost.building import build, kept_table
 from pipeline.cost.costs import Costs
 from targets.errors import ConversionError, FolderInUse, MeasurementInvalid, UsageError
+from targets.measurement import MemoryPhases
 
 pytestmark = pytest.mark.usefixtures("short")
 MINUTES = 10.0
@@ -100,6 +102,55 @@ def test_the_time_is_kept_and_what_is_unknown_stays_legal(bench, monkeypatch) ->
     assert "is up" in table.ended
     assert len([one for one in table.probes if one.role != "window"]) == 13
     assert table.legal["third.conv1.weight[0]"] == tuple(range(4, 33, 4))
+
+
+@pytest.fixture
+def shortest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As few models as there is time for: those at the corners and one more."""
+    monkeypatch.setattr(building, "BATCH", 4)
+    monkeypatch.setattr(building, "STAIRS_SHARE", 0.0)
+
+
+@pytest.mark.usefixtures("shortest")
+def test_memory_can_be_planned_from_the_shortest_table(bench, device) -> None:
+    table = build(bench, 1e-6)
+    weighed = [probe.name for probe in table.probes if probe.peak_memory_mb]
+    assert weighed == ["dense", "narrowest", "without blocks", "narrowest without blocks"]
+    costs = Costs(table)
+    assert {one.limit for one in costs.charges({"peak_memory_mb": 3.1})} == {"peak_memory_mb"}
+    narrow = {name: widths[0] for name, widths in table.legal.items()}
+    for widths in ({}, narrow):
+        present = table.model.present(widths)
+        # The device's megabytes of weights: their factor is 1 there, and usually nearer 2.
+        assert costs.predict(present).peak_memory_mb == pytest.approx(
+            device.peak_mb(present), rel=0.01
+        )
+
+
+@pytest.mark.usefixtures("shortest")
+def test_without_a_reading_memory_is_unavailable_with_the_reason(bench, device) -> None:
+    device.memory = lambda artifact: MemoryPhases(reason="no /proc on this device")
+    costs = Costs(build(bench, 1e-6))
+    told = costs.predict(costs.table.dense.sites).peak_memory_mb
+    assert told == "unavailable: no /proc on this device"
+    with pytest.raises(UsageError, match=r"peak_memory_mb.*no /proc on this device"):
+        costs.charges({"peak_memory_mb": 3.0})
+
+
+@pytest.mark.usefixtures("shortest")
+def test_a_kill_before_memory_was_measured_loses_none(bench, device, another) -> None:
+    def gone(artifact):
+        if "narrowest" in str(artifact.path):
+            raise Killed
+        return MemoryPhases(0, 0, 0, 3_000_000)
+
+    device.memory = gone
+    with pytest.raises(Killed):
+        build(bench, 1e-6)
+    again, fresh = another()
+    table = build(again, 1e-6)
+    assert "narrowest" in [probe.name for probe in table.probes if probe.peak_memory_mb]
+    assert fresh.made == []
 
 
 def test_two_at_once_are_refused(bench, device, another) -> None:

@@ -1,11 +1,14 @@
-"""The proof that pruning tests rest on: every node equals the reference in float64."""
+"""The proof that pruning tests rest on: every node equals the reference in float64. And the little
+nets that several of them prune."""
 
 from collections.abc import Callable
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.graph import Graph, trace
 from pipeline.graph.groups import survey
@@ -15,6 +18,81 @@ from pipeline.prune.reference import differences
 # Sums of at most 10^4 float64 products of order one, in another order: 1e4 · 1.1e-16 ≈ 1e-12,
 # amplified a thousandfold by norms over few channels.
 TOLERANCE = 1e-9
+
+
+class Residual(nn.Module):
+    """A stream of 16 with two branches, then a stage of 24 with one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, padding=1)
+        self.one, self.two = nn.Conv2d(16, 24, 3, padding=1), nn.Conv2d(24, 16, 3, padding=1)
+        self.up, self.down = nn.Conv2d(16, 12, 1), nn.Conv2d(12, 16, 1)
+        self.wide = nn.Conv2d(16, 24, 3, 2, 1)
+        self.a, self.b = nn.Conv2d(24, 20, 3, padding=1), nn.Conv2d(20, 24, 3, padding=1)
+        self.head = nn.Linear(24, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).relu()
+        x = x + self.two(self.one(x).relu())
+        x = x + self.down(self.up(x).relu())
+        x = self.wide(x).relu()
+        x = x + self.b(self.a(x).relu())
+        return self.head(x.mean((2, 3)))
+
+
+class Plain(nn.Module):
+    """Layers in a row, of which two keep their shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 12, 12, 12, 20)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
+        self.head = nn.Linear(20, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x).relu()
+        return self.head(x.mean((2, 3)))
+
+
+class Heads(nn.Module):
+    """Groups that multiply."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.inner, self.out = nn.Linear(8, 24), nn.Linear(24, 48), nn.Linear(6, 24)
+        self.head = nn.Linear(24, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        y = self.inner(x).unflatten(-1, (8, 6)).mean(-2)
+        return self.head(x + self.out(y))
+
+
+NETS = {
+    "residual": (Residual, (1, 3, 8, 8)),
+    "plain": (Plain, (1, 3, 8, 8)),
+    "heads": (Heads, (1, 8)),
+}
+
+
+def _traced(net: str) -> Graph:
+    torch.manual_seed(0)
+    build, shape = NETS[net]
+    return trace(build().double().eval(), (torch.randn(shape, dtype=torch.float64),))
+
+
+@pytest.fixture(scope="session")
+def graph_of() -> Callable[[str], Graph]:
+    """A little net by its name, traced in float64. Shared by tests, none of which changes it."""
+    return cache(_traced)
+
+
+@pytest.fixture(scope="session")
+def fresh_graph() -> Callable[[str], Graph]:
+    """The same, traced anew."""
+    return _traced
 
 
 def _random_plan(planned: PrunePlan, seed: int) -> PrunePlan:

@@ -1,7 +1,6 @@
 """What the groups of a graph become when its blocks go."""
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import pytest
 import torch
@@ -13,38 +12,6 @@ from pipeline.prune.block_effects import descent, effect_of
 from pipeline.prune.blocks import look_for_blocks
 from pipeline.prune.removable import Effect
 from pipeline.prune.skipping import take_out
-
-
-class Residual(nn.Module):
-    """Two branches that a stream of 16 adds."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 16, 3, padding=1)
-        self.one, self.two = nn.Conv2d(16, 24, 3, padding=1), nn.Conv2d(24, 16, 3, padding=1)
-        self.up, self.down = nn.Conv2d(16, 12, 1), nn.Conv2d(12, 16, 1)
-        self.head = nn.Linear(16, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        x = x + self.two(self.one(x).relu())
-        x = x + self.down(self.up(x).relu())
-        return self.head(x.mean((2, 3)))
-
-
-class Plain(nn.Module):
-    """Layers in a row; the two in the middle keep their shape."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (3, 12, 12, 12, 20)
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
-        self.head = nn.Linear(20, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers:
-            x = layer(x).relu()
-        return self.head(x.mean((2, 3)))
 
 
 class Joining(nn.Module):
@@ -73,9 +40,21 @@ class Early(nn.Module):
         return self.head(self.second(self.first(x)).relu().mean((2, 3)))
 
 
-def graph_of(module: nn.Module, channels: int = 3) -> Graph:
-    torch.manual_seed(0)
-    return trace(module.eval(), (torch.zeros(1, channels, 8, 8),))
+Nets = Callable[[str], Graph]
+OWN = {"joining": (Joining, 3), "early": (Early, 8)}
+
+
+@pytest.fixture(scope="module")
+def net(graph_of: Nets) -> Nets:
+    """The nets of this file, and those that it shares with others."""
+
+    def graph(name: str) -> Graph:
+        if name not in OWN:
+            return graph_of(name)
+        build, channels = OWN[name]
+        return trace(build().eval(), (torch.zeros(1, channels, 8, 8),))
+
+    return graph
 
 
 def effects(graph: Graph) -> dict[str, Effect]:
@@ -83,49 +62,51 @@ def effects(graph: Graph) -> dict[str, Effect]:
     return {one.name: effect_of(graph, blocks, one) for one in blocks.found if one.reason is None}
 
 
-def test_what_a_branch_alone_holds_goes_with_it() -> None:
-    found = effects(graph_of(Residual()))
+def test_what_a_branch_alone_holds_goes_with_it(net: Nets) -> None:
+    found = effects(net("residual"))
     assert found["one+two"] == Effect(gone=("one.weight[0]",))
     assert found["up+down"] == Effect(gone=("up.weight[0]",))
 
 
-def test_without_a_layer_its_readers_follow_what_it_read() -> None:
+def test_without_a_layer_its_readers_follow_what_it_read(net: Nets) -> None:
     one, two, three = (f"layers.{number}.weight[0]" for number in range(3))
-    found = effects(graph_of(Plain()))
+    found = effects(net("plain"))
     assert found["layers.1"] == Effect(joined=((one, two),), survivors=(one,))
     assert found["layers.2"] == Effect(joined=((two, three),), survivors=(two,))
 
 
-def test_what_would_be_parts_of_others_must_stay_whole() -> None:
-    found = effects(graph_of(Joining()))
+def test_what_would_be_parts_of_others_must_stay_whole(net: Nets) -> None:
+    found = effects(net("joining"))
     assert found["mix"] == Effect(held=("mix.weight[0]",))
 
 
-def test_what_would_be_pinned_must_stay_whole() -> None:
-    found = effects(graph_of(Early(), 8))
+def test_what_would_be_pinned_must_stay_whole(net: Nets) -> None:
+    found = effects(net("early"))
     assert found["first"] == Effect(held=("first.weight[0]",))
 
 
 @pytest.mark.parametrize(
-    ("build", "going", "sources"),
+    ("name", "going", "sources"),
     [
-        (Residual, ("one+two",), ["stem.weight[0]", "up.weight[0]"]),
-        (Residual, ("one+two", "up+down"), ["stem.weight[0]"]),
-        (Plain, ("layers.1", "layers.2"), ["layers.0.weight[0]", "layers.3.weight[0]"]),
-        (Joining, ("mix",), ["a.weight[0]", "b.weight[0]", "last.weight[0]"]),
+        ("residual", ("one+two",), ["stem", "up", "wide", "a"]),
+        ("residual", ("one+two", "up+down"), ["stem", "wide", "a"]),
+        ("plain", ("layers.1", "layers.2"), ["layers.0", "layers.3"]),
+        ("joining", ("mix",), ["a", "b", "last"]),
     ],
 )
 def test_groups_that_remain_know_where_they_come_from(
-    build: Callable[[], nn.Module], going: tuple[str, ...], sources: list[str]
+    net: Nets, name: str, going: tuple[str, ...], sources: list[str]
 ) -> None:
-    graph = graph_of(build())
+    graph = net(name)
     blocks = look_for_blocks(graph)
     rest = take_out(graph, blocks, [one for one in blocks.found if one.name in going])
-    assert descent(survey(graph), survey(rest)).sources == tuple(sources)
+    assert descent(survey(graph), survey(rest)).sources == tuple(
+        f"{one}.weight[0]" for one in sources
+    )
 
 
-def test_a_graph_that_lost_nothing_is_what_it_was() -> None:
-    whole = survey(graph_of(Plain()))
+def test_a_graph_that_lost_nothing_is_what_it_was(net: Nets) -> None:
+    whole = survey(net("plain"))
     found = descent(whole, whole)
     assert found.sources == whole.names
     assert found.effect == Effect()

@@ -5,10 +5,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.graph import Graph, trace
-from pipeline.prune import CalibrationData, observe_blocks
+from pipeline.prune import CalibrationData, apply, measure_blocks, observe_blocks, plan, plan_blocks
 from pipeline.prune.block_effects import effect_of
-from pipeline.prune.block_probing import measure_blocks
 from pipeline.prune.blocks import look_for_blocks
+from pipeline.prune.probing import divergence
+from targets.errors import TaskError
 
 
 class Residual(nn.Module):
@@ -42,14 +43,13 @@ def data() -> CalibrationData:
 
 def test_repair_makes_blocks_lose_less(graph: Graph, data: CalibrationData) -> None:
     told: list[tuple[str, float]] = []
-    raw = {one.name: one for one in observe_blocks(graph, data).blocks}
+    listed = observe_blocks(graph)
     found = measure_blocks(graph, data, progress=lambda *one: told.append(one))
-    assert [one.name for one in found.blocks] == list(raw)
+    assert [one.name for one in found.blocks] == [one.name for one in listed.blocks]
     branch = next(one for one in found.blocks if one.name == "one+two")
-    before = raw["one+two"].divergence
+    raw = apply(graph, plan(graph, blocks=plan_blocks(listed, names=["one+two"])))
     assert branch.divergence is not None
-    assert before is not None
-    assert 0 < branch.divergence < before
+    assert 0 < branch.divergence < divergence(graph, raw, [one for one, _ in data.batches])
     assert told[-1] == (f"divergence without {found.blocks[-1].name}", 1.0)
 
 
@@ -64,3 +64,8 @@ def test_the_evidence_is_complete(graph: Graph, data: CalibrationData) -> None:
         else:
             assert (block.divergence, block.effect) == (None, None)
     assert all(torch.equal(before[name], tensor) for name, tensor in weights.items())
+
+
+def test_data_of_another_shape_are_refused(graph: Graph) -> None:
+    with pytest.raises(TaskError, match="batch 1, input 1: the model takes"):
+        measure_blocks(graph, CalibrationData((((torch.zeros(4, 3, 5, 8),), None),), None))

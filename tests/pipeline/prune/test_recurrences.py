@@ -23,6 +23,16 @@ class Recurrent(nn.Module):
         return self.head(y[:, -1])
 
 
+def test_lstm(prove) -> None:
+    net = Recurrent(nn.LSTM(12, 10, 2, batch_first=True, bidirectional=True), 20)
+    assert removed(prove(net, SEQUENCE)) == {"into.weight[0]": 6, "layer.weight_ih_l0[0]": 5}
+
+
+def test_gru(prove) -> None:
+    net = Recurrent(nn.GRU(12, 10, batch_first=True, bias=False), 10)
+    assert removed(prove(net, SEQUENCE)) == {"into.weight[0]": 6, "layer.weight_ih_l0[0]": 5}
+
+
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_a_plain_recurrence(activation: str, prove) -> None:
     layer = nn.RNN(12, 10, 2, activation, batch_first=True, bidirectional=True)

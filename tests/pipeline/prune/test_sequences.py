@@ -75,18 +75,6 @@ class Words(nn.Module):
         return self.head(self.middle(y).mean(1))
 
 
-class Recurrent(nn.Module):
-    """A recurrent layer after a projection, read at its last step."""
-
-    def __init__(self, layer: nn.Module, width: int) -> None:
-        super().__init__()
-        self.into, self.layer, self.head = nn.Linear(24, 12), layer, nn.Linear(width, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y, _ = self.layer(self.into(x))
-        return self.head(y[:, -1])
-
-
 class Indexed(nn.Module):
     """Channels taken by a stored list of numbers, some of them twice."""
 
@@ -128,16 +116,6 @@ def test_vision_transformer(prove) -> None:
 def test_tied_embeddings(prove) -> None:
     half = prove(Words(Block()), WORDS)
     assert removed(half)["words.weight[1]"] == 12
-
-
-def test_lstm(prove) -> None:
-    net = Recurrent(nn.LSTM(12, 10, 2, batch_first=True, bidirectional=True), 20)
-    assert removed(prove(net, SEQUENCE)) == {"into.weight[0]": 6, "layer.weight_ih_l0[0]": 5}
-
-
-def test_gru(prove) -> None:
-    net = Recurrent(nn.GRU(12, 10, batch_first=True, bias=False), 10)
-    assert removed(prove(net, SEQUENCE)) == {"into.weight[0]": 6, "layer.weight_ih_l0[0]": 5}
 
 
 def test_a_stored_index(prove) -> None:
