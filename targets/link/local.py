@@ -37,7 +37,7 @@ class Local:
 
     @property
     def code(self) -> str:
-        """Where this program's own `targets` is."""
+        """The folder of this program's own `targets`."""
         return str(_CODE)
 
     def push(self, local: Path, name: str) -> str:
@@ -51,6 +51,10 @@ class Local:
                 f"{local} can't be copied to {remote.parent}: {error}"
             ) from error
         return str(remote)
+
+    def place(self, local: Path, name: str) -> str:
+        """As `push`: this machine keeps nothing from before."""
+        return self.push(local, name)
 
     def pull(self, remote: str, local: Path) -> None:
         """Copies a file of the private folder out of it."""

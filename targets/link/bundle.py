@@ -1,0 +1,56 @@
+"""The agent as one archive that Python runs as it is: our own files only, the same bytes always.
+
+numpy and the runtime come from the device: native modules do not load from an archive.
+"""
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from targets.errors import EnvironmentFault
+
+_TARGETS = Path(__file__).resolve().parents[1]
+_RUNTIMES = ("onnxruntime", "openvino", "tflite")
+_START = b"from targets.agent.__main__ import main\n\nmain()\n"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that an archive can tell
+
+
+def travelling() -> list[Path]:
+    """The source files of the agent and of what it imports of ours, sorted."""
+    beside = [_TARGETS / f"{name}.py" for name in ("__init__", "artifact", "errors", "measurement")]
+    sessions = [
+        _TARGETS / runtime / name
+        for runtime in _RUNTIMES
+        for name in ("__init__.py", "session.py", "telemetry.py")
+    ]
+    files = [*beside, *(_TARGETS / "agent").glob("*.py"), *sessions]
+    return sorted(file for file in files if file.is_file())
+
+
+@contextmanager
+def file() -> Iterator[Path]:
+    """The archive in a temporary file. Raises EnvironmentFault where none can be written."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgesmith-") as folder:
+            path = Path(folder) / "agent.pyz"
+            write(path)
+            yield path
+    except OSError as error:
+        raise EnvironmentFault(f"the agent's archive can't be written: {error}") from error
+
+
+def write(path: Path) -> None:
+    """Writes the archive: stored, not compressed, since zlib's bytes differ between versions."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        _add(archive, "__main__.py", _START)
+        for source in travelling():
+            _add(archive, str(source.relative_to(_TARGETS.parent)), source.read_bytes())
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.create_system = 3  # Unix, wherever it is written
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, content)
