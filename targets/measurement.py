@@ -20,12 +20,16 @@ _SINGLE_TIMES = ("load_ns", "first_inference_ns", "reference_ns_before", "refere
 class TimingRule:
     """How a sitting is measured. Durations in seconds, counts per process.
 
+    `level` is the largest chance that an artifact at a limit passes this sitting, `retry_level`
+    that of the sitting after an undecided one; targets/sign_test.py says what they ask for.
     Warm-up follows AndroidX's WarmupManager: a fast and a slow moving average within
     `warmup_tolerance` of each other for `warmup_stable_iterations`.
     """
 
     processes: int = 5
-    retry_processes: int = 6
+    retry_processes: int = 18
+    level: float = 0.03125
+    retry_level: float = 0.01875
     memory_processes: int = 5
     comparison_rounds: int = 8  # two more than 95 % confidence needs, as one process may be unlucky
     min_samples: int = 100
@@ -64,7 +68,12 @@ class TimingRule:
     def retried(self) -> "TimingRule":
         """The rule of the repetition that follows an INCONCLUSIVE sitting."""
         count = self.retry_processes
-        return replace(self, processes=count, memory_processes=max(self.memory_processes, count))
+        return replace(
+            self,
+            processes=count,
+            memory_processes=max(self.memory_processes, count),
+            level=self.retry_level,
+        )
 
 
 @dataclass(frozen=True)

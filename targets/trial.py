@@ -118,7 +118,7 @@ def conduct(
 
     def take(current: TimingRule) -> Attempt:
         measured = sitting(target, pair, current, progress)
-        return judge_sitting(measured, pair, budget, facts)
+        return judge_sitting(measured, pair, budget, facts, current.level)
 
     return _trial(take, covering(rule or TimingRule(), budget), progress)
 
@@ -141,7 +141,8 @@ def judge_alone(
     only = {CANDIDATE: artifact}
 
     def take(current: TimingRule) -> Attempt:
-        return judge_sitting(sitting(target, only, current, progress), only, budget, {})
+        measured = sitting(target, only, current, progress)
+        return judge_sitting(measured, only, budget, {}, current.level)
 
     return _trial(take, covering(rule or TimingRule(), budget), progress)
 
@@ -212,10 +213,12 @@ def judge_sitting(
     artifacts: Mapping[str, Artifact],
     budget: Budget,
     facts: Facts,
+    level: float = TimingRule.level,
 ) -> Attempt:
     """The candidate of a sitting judged, a limit in percent by the dense one beside it, if any.
 
-    All are by name, "candidate" and perhaps "dense"; `facts` are what no sitting observes.
+    All are by name, "candidate" and perhaps "dense"; `facts` are what no sitting observes; `level`
+    is the rule's.
     """
     seen = {
         name: {**observe(measured[name], artifacts[name]), **facts.get(name, {})}
@@ -224,7 +227,7 @@ def judge_sitting(
     dense = seen.get(DENSE, {})
     absolute = budget.against({limit: each.values() for limit, each in dense.items()})
     candidate = {**seen[CANDIDATE], **_spoiled(budget, dense, seen[CANDIDATE])}
-    verdict = judge(absolute, candidate)
+    verdict = judge(absolute, candidate, level)
     return Attempt(measured.get(DENSE), measured[CANDIDATE], verdict)
 
 

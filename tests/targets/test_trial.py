@@ -53,6 +53,10 @@ def conduct(
     return trial.conduct(target, DENSE, SMALL, budget, {}, rule=RULE), target
 
 
+def told(found: trial.Trial) -> str:
+    return found.verdict.lines[0].reason
+
+
 def test_turns_alternate() -> None:
     _, target = conduct([at(1)], [at(0.4)])
     assert target.turns == ["dense", "small", "small", "dense"] * 2 + ["dense", "small"]
@@ -93,19 +97,21 @@ def test_metrics_are_given() -> None:
     assert found.verdict.status == "FAIL"
 
 
-def test_inconclusive_is_repeated_once_with_six_and_judged_alone() -> None:
-    small = [at(0.6), *[at(0.4)] * 4, *[at(0.4)] * 6]
+def test_inconclusive_is_repeated_once_with_more_and_judged_alone() -> None:
+    small = [at(0.6), *[at(0.4)] * 4, *[at(0.6)] * 4, *[at(0.4)] * 14]
     found, target = conduct([at(1)], small)
     assert [each.verdict.status for each in found.attempts] == ["INCONCLUSIVE", "PASS"]
-    assert target.turns.count("small") == 5 + 6
-    assert len(found.candidate.processes) == 6
-    assert len(found.candidate.memory) == 6
+    assert "14 of 18 processes are within the limit, 14 are needed" in told(found)
+    assert target.turns.count("small") == 5 + 18
+    assert len(found.candidate.processes) == 18
+    assert len(found.candidate.memory) == 18
 
 
 def test_twice_inconclusive_stays_so() -> None:
-    small = [at(0.6), *[at(0.4)] * 5, at(0.6), at(0.4)]
+    small = [at(0.6), *[at(0.4)] * 4, *[at(0.6)] * 5, at(0.4)]
     found, _ = conduct([at(1)], small)
     assert [each.verdict.status for each in found.attempts] == ["INCONCLUSIVE"] * 2
+    assert "13 of 18 processes are within the limit, 14 are needed" in told(found)
 
 
 def test_a_fail_is_final() -> None:
