@@ -25,19 +25,24 @@ VERDICT_CODES = {"PASS": 0, "FAIL": 3}
 UNDECIDED = 4
 
 
-def measure(model: Path, device: str, as_json: bool) -> int:
-    """Measures a model file by the full rule and prints what was seen."""
+def measure(model: Path, device: str, as_json: bool, rule: TimingRule | None = None) -> int:
+    """Measures a model file by the full rule, or the one given, and prints what was seen."""
     with Console() as console:
         target, description = described(model, device, console)
         console.step(f"measuring {model.name} on {device} with {target.runtime}")
         only = {"model": description.artifact}
-        measured = sitting(target, only, TimingRule(), console.progress)["model"]
+        measured = sitting(target, only, rule or TimingRule(), console.progress)["model"]
     _print(document(model, device, description, measured), None, as_json)
     return 0
 
 
 def check(
-    model: Path, device: str, limits: tuple[str, ...], budget: Path | None, as_json: bool
+    model: Path,
+    device: str,
+    limits: tuple[str, ...],
+    budget: Path | None,
+    as_json: bool,
+    rule: TimingRule | None = None,
 ) -> int:
     """Judges a model file by limits; the exit code follows the verdict.
 
@@ -49,7 +54,7 @@ def check(
     with Console() as console:
         target, description = described(model, device, console)
         console.step(f"measuring {model.name} on {device} with {target.runtime}")
-        rule, artifact = TimingRule(), description.artifact
+        artifact = description.artifact
         trial = judge_alone(target, artifact, judged_by, rule=rule, progress=console.progress)
     found = document(model, device, description, trial.candidate)
     _print(found, trial.verdict, as_json)

@@ -40,6 +40,18 @@ Limits = Annotated[
     list[str] | None, typer.Option("--limit", metavar="LIMIT=NUMBER", help="latency_ms.p95=8")
 ]
 BudgetFile = Annotated[Path | None, typer.Option("--budget", help="A YAML file of limits.")]
+Processes = Annotated[
+    int | None,
+    typer.Option(help="Fresh processes of a sitting; without it, 5.", show_default=False),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(help="Samples of a process, at least; without it, 100.", show_default=False),
+]
+Confidence = Annotated[
+    float | None,
+    typer.Option(help="Of what passes; without it, 0.95.", show_default=False),
+]
 Model = Annotated[Path, typer.Argument(help="A .tflite, .onnx or .xml file.")]
 
 
@@ -55,28 +67,41 @@ def run(
         typer.Option(metavar="LIMIT=FROM..TO:COUNT", help="A front: latency_ms.p95=0.2..1.0:5"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    processes: Processes = None,
+    samples: Samples = None,
+    confidence: Confidence = None,
     as_json: Json = False,
 ) -> None:
     """Makes, measures, judges and packages an artifact for each runtime of a recipe."""
 
     def door() -> int:
         from pipeline import doors
+        from targets.sign_test import asked_rule
 
         asked = tuple(runtime or ()), tuple(overrides or ()), sweep
-        order = doors.Order(recipe, out, device, *asked)
+        rule = asked_rule(processes, samples, confidence)
+        order = doors.Order(recipe, out, device, *asked, rule)
         return doors.dry_run(order, as_json) if dry_run else doors.run(order, as_json)
 
     leave_with(door, as_json)
 
 
 @app.command()
-def measure(model: Model, device: Device = None, as_json: Json = False) -> None:
+def measure(
+    model: Model,
+    device: Device = None,
+    processes: Processes = None,
+    samples: Samples = None,
+    as_json: Json = False,
+) -> None:
     """Measures a model file on a device."""
 
     def door() -> int:
         from pipeline import check as checking
+        from targets.sign_test import asked_rule
 
-        return checking.measure(model, device or "host", as_json)
+        rule = asked_rule(processes, samples)
+        return checking.measure(model, device or "host", as_json, rule)
 
     leave_with(door, as_json)
 
@@ -87,14 +112,20 @@ def check(
     device: Device = None,
     limit: Limits = None,
     budget: BudgetFile = None,
+    processes: Processes = None,
+    samples: Samples = None,
+    confidence: Confidence = None,
     as_json: Json = False,
 ) -> None:
     """Judges a model file, ours or not, against limits on a device."""
 
     def door() -> int:
         from pipeline import check as checking
+        from targets.sign_test import asked_rule
 
-        return checking.check(model, device or "host", tuple(limit or ()), budget, as_json)
+        rule = asked_rule(processes, samples, confidence)
+        limits = tuple(limit or ())
+        return checking.check(model, device or "host", limits, budget, as_json, rule)
 
     leave_with(door, as_json)
 

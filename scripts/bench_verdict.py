@@ -4,7 +4,7 @@ Each trial is judged by the product's own code (targets.trial.persevere, targets
 a first sitting, another where it was undecided, repetitions where a sitting drifted. Only the
 samples are simulated. An artifact is at the budget when the median over processes of the process's
 own quantile, at this number of samples, is the budget. Printed beside our rule's rates are those of
-the rule before it (5 of 5 processes, then 6 of 6), over no more than 2,000 seeds.
+the rule before it (5 of 5 processes, then 6 of 6).
 
 No rule that sees one sitting can tell a machine that is slow for longer than the sitting.
 """
