@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from targets.agent.version import EXPECTED, VERSION
 from targets.errors import (
     ArtifactError,
     ConversionError,
@@ -43,6 +44,7 @@ def ask(link: Link, call: Call) -> dict[str, Any]:
     """
     confined = {
         **call.request,
+        EXPECTED: VERSION,
         "runtime": call.runtime,
         "memory_limit_bytes": MEMORY_LIMIT_BYTES,
         "dies_with_parent": True,
@@ -71,10 +73,16 @@ def _answer(completed: Completed, call: Call) -> dict[str, Any]:
         raise call.blames(f"{call.model}: {_crash(-completed.code, call.runtime)}")
     try:
         answer = json.loads(completed.stdout)
-    except ValueError:
+    except (ValueError, RecursionError):  # also of brackets without end
         answer = None
     if not isinstance(answer, dict):
         raise DeviceUnreachable(f"the agent gave no answer: {_last_line(completed.stderr)}")
+    found = answer.pop(EXPECTED, None)
+    if found != VERSION:
+        raise DeviceUnreachable(
+            f"the device has an agent of another version: {_shortened(repr(found))}; this program "
+            f"speaks {VERSION}: end what else uses the device, and use one edgesmith"
+        )
     if "error" in answer:
         raise _error(answer["error"], call)
     return answer
@@ -87,7 +95,9 @@ def _crash(number: int, runtime: str) -> str:
     return f"{runtime} crashed on it ({known.get(number, f'signal {number}')})"
 
 
-def _error(told: Mapping[str, str], call: Call) -> EdgesmithError:
+def _error(told: object, call: Call) -> EdgesmithError:
+    if not isinstance(told, Mapping):
+        return DeviceUnreachable(f"the agent's error is malformed: {_shortened(repr(told))}")
     kind, message = str(told.get("kind")), _shortened(str(told.get("message")))
     if kind == "missing":
         cure = f"install {call.runtime} there"

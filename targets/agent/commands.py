@@ -8,15 +8,18 @@ from typing import Callable, Dict, List, Mapping, Tuple
 import numpy as np
 
 from targets.agent.conditions import conditions
+from targets.agent.energy import energy_round
 from targets.agent.fingerprint import fingerprint
 from targets.agent.memory import PeakMemory
+from targets.agent.power import sensor_of
 from targets.agent.runtime import Runtime, Session, runtime_named
 from targets.agent.timing import random_inputs, time_session
 from targets.agent.turns import Timed, time_in_turns
-from targets.errors import ArtifactError
+from targets.energy import EnergyRound
+from targets.errors import ArtifactError, EnvironmentFault
 from targets.measurement import TimingRule
 
-_MEMORY_INFERENCES = 10  # one shows the peak; a few let arenas that grow lazily settle
+_SETTLING_INFERENCES = 10  # one shows the peak; a few let arenas that grow lazily settle
 
 Answer = Dict[str, object]
 
@@ -24,7 +27,8 @@ Answer = Dict[str, object]
 @dataclass(frozen=True)
 class Request:
     """What one start of the agent shall do. `inputs` and `outputs` are .npz files of `infer`;
-    `models` and `rounds` are of `turns`."""
+    `models` and `rounds` are of `turns`; `cores` are those to run on, empty for any;
+    `sensors` and `sensor` are of `energy`."""
 
     command: str
     runtime: str
@@ -32,10 +36,13 @@ class Request:
     models: Tuple[str, ...] = ()
     rounds: int = 5
     threads: int = 1
+    cores: Tuple[int, ...] = ()
     seed: int = 0
     rule: TimingRule = field(default_factory=TimingRule)
     inputs: str = ""
     outputs: str = ""
+    sensors: Tuple[str, ...] = ()
+    sensor: str = ""
     memory_limit_bytes: int = 0
     dies_with_parent: bool = False
 
@@ -102,10 +109,23 @@ def memory(request: Request) -> Answer:
     session.prepare()
     found["prepare_bytes"] = peak.phase_bytes()
     raw = random_inputs(session.inputs, request.seed)
-    for _ in range(_MEMORY_INFERENCES):
+    for _ in range(_SETTLING_INFERENCES):
         session.invoke(raw)
     found["infer_bytes"] = peak.phase_bytes()
     return {**found, "reason": peak.reason}
+
+
+def energy(request: Request) -> Answer:
+    """What a power sensor reads around and under load, as EnergyRound has it."""
+    try:
+        sensor = sensor_of(request.sensors, request.sensor)
+    except EnvironmentFault as error:
+        return asdict(EnergyRound(reason=str(error)))
+    session = _ready(runtime_named(request.runtime), request)
+    raw = random_inputs(session.inputs, request.seed)
+    for _ in range(_SETTLING_INFERENCES):
+        session.invoke(raw)
+    return energy_round(sensor, lambda: session.invoke(raw), request.rule)
 
 
 def infer(request: Request) -> Answer:
@@ -124,6 +144,7 @@ COMMANDS: Mapping[str, Callable[[Request], Answer]] = {
     "latency": latency,
     "turns": turns,
     "memory": memory,
+    "energy": energy,
     "infer": infer,
 }
 

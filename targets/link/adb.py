@@ -15,6 +15,8 @@ from targets.link.contract import Completed, Held, LinkLost, TooMuch
 _CHUNK_BYTES = 1 << 16
 _MOST_STDERR_BYTES = 1_000_000
 _ENDING_S = 10.0
+_ATTEMPTS = 3
+_PAUSE_S = 1.0
 _ENDED = b"@edgesmith-ended "
 
 _CURES = {
@@ -57,6 +59,19 @@ class AdbShell:
         """Nothing is left open: `adb` itself keeps the device."""
 
     def _connect(self) -> None:
+        """Finds the device, again where it is on its way: `adb` takes a while to notice changes."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._find()
+                break
+            except DeviceUnreachable:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(_PAUSE_S)
+                if ":" in self._address.serial:
+                    self._asked("disconnect", self._address.serial, self._address.connect_timeout_s)
+
+    def _find(self) -> None:
         timeout_s = self._address.connect_timeout_s
         if ":" in self._address.serial:
             told = self._asked("connect", self._address.serial, timeout_s)

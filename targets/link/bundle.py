@@ -3,15 +3,17 @@
 numpy and the runtime come from the device: native modules do not load from an archive.
 """
 
+import atexit
+import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from targets.errors import EnvironmentFault
 
 _TARGETS = Path(__file__).resolve().parents[1]
+_BESIDE = ("__init__", "artifact", "energy", "errors", "measurement")
 _RUNTIMES = ("onnxruntime", "openvino", "tflite")
 _START = b"from targets.agent.__main__ import main\n\nmain()\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that an archive can tell
@@ -19,7 +21,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that an archive can tell
 
 def travelling() -> list[Path]:
     """The source files of the agent and of what it imports of ours, sorted."""
-    beside = [_TARGETS / f"{name}.py" for name in ("__init__", "artifact", "errors", "measurement")]
+    beside = [_TARGETS / f"{name}.py" for name in _BESIDE]
     sessions = [
         _TARGETS / runtime / name
         for runtime in _RUNTIMES
@@ -29,16 +31,20 @@ def travelling() -> list[Path]:
     return sorted(file for file in files if file.is_file())
 
 
-@contextmanager
-def file() -> Iterator[Path]:
-    """The archive in a temporary file. Raises EnvironmentFault where none can be written."""
+@cache
+def file() -> Path:
+    """The archive, written once and removed when this program ends.
+
+    Raises EnvironmentFault where none can be written.
+    """
     try:
-        with tempfile.TemporaryDirectory(prefix="edgesmith-") as folder:
-            path = Path(folder) / "agent.pyz"
-            write(path)
-            yield path
+        folder = tempfile.mkdtemp(prefix="edgesmith-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        path = Path(folder) / "agent.pyz"
+        write(path)
     except OSError as error:
         raise EnvironmentFault(f"the agent's archive can't be written: {error}") from error
+    return path
 
 
 def write(path: Path) -> None:

@@ -20,6 +20,10 @@ _CODE = Path(__file__).resolve().parents[2]
 class Local:
     """This machine. The private folder is made at first need and removed with this object."""
 
+    def __init__(self, python: str = sys.executable) -> None:
+        """`python` is the interpreter that runs the agent; without it, the one that runs this."""
+        self._python = python
+
     @cached_property
     def folder(self) -> str:
         """The private folder. Raises EnvironmentFault where none can be made."""
@@ -32,8 +36,8 @@ class Local:
 
     @property
     def python(self) -> str:
-        """The interpreter that runs this program."""
-        return sys.executable
+        """The interpreter that runs the agent."""
+        return self._python
 
     @property
     def code(self) -> str:

@@ -16,6 +16,7 @@ from typing import TypeVar
 from targets.errors import DeviceUnreachable, EdgesmithError, EnvironmentFault, UsageError
 from targets.link import bundle, scripts
 from targets.link.contract import Completed, Held, LinkLost, Shell, TooMuch
+from targets.link.place import Place, last_line, no_room
 from targets.link.session_name import is_orphaned, new_name
 
 MOST_ANSWER_BYTES = 64_000_000
@@ -25,23 +26,9 @@ _SHORT_S = 30.0
 _SLOWEST_BYTES_PER_S = 50_000
 _SIGNALLED = range(129, 193)
 _NO_COMMAND = (126, 127)
+_BROKEN = "lost"
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a link needs to know of its device.
-
-    Attributes:
-        device: its name, for messages.
-        root: the folder there that sessions and kept files are in; may begin with ~/.
-        python: the interpreter there.
-    """
-
-    device: str
-    root: str
-    python: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +44,7 @@ class _Session:
 class _Sent:
     local: Path
     sha256: str
+    keep: bool
 
 
 class Remote:
@@ -73,7 +61,7 @@ class Remote:
         self._name = new_name()
         self._open: list[_Session] = []
         self._sent: dict[str, _Sent] = {}
-        weakref.finalize(self, _end, self._open)
+        weakref.finalize(self, _end_all, self._open)
 
     @property
     def folder(self) -> str:
@@ -88,8 +76,7 @@ class Remote:
     @cached_property
     def code(self) -> str:
         """The agent's archive, and what `doctor --install` put beside the sessions."""
-        with bundle.file() as archive:
-            placed = self.place(archive, "agent.pyz")
+        placed = self.place(bundle.file(), "agent.pyz")
         return f"{placed}:{self._session().root}/site"
 
     def push(self, local: Path, name: str) -> str:
@@ -105,7 +92,7 @@ class Remote:
         script = scripts.download(remote)
         done = self._execute(script, b"", _seconds(MOST_ANSWER_BYTES), MOST_FILE_BYTES)
         if done.code != 0:
-            raise DeviceUnreachable(f"{self._told()} has no {remote}: {_last(done.stderr)}")
+            raise DeviceUnreachable(f"{self._told()} has no {remote}: {last_line(done.stderr)}")
         try:
             local.write_bytes(done.stdout)
         except OSError as error:
@@ -129,8 +116,8 @@ class Remote:
             raise
         if done.code in _NO_COMMAND:
             raise EnvironmentFault(
-                f"{self._told()} can't run '{command[0]}': {_last(done.stderr)}; install it there, "
-                "or name another in the profile's key 'python'"
+                f"{self._told()} can't run '{command[0]}': {last_line(done.stderr)}; "
+                "install it there, or name another in the profile's key 'python'"
             )
         code = 128 - done.code if done.code in _SIGNALLED else done.code
         return Completed(code, done.stdout, done.stderr)
@@ -143,7 +130,7 @@ class Remote:
         sha256 = hashlib.sha256(content).hexdigest()
         if name not in self._sent or self._sent[name].sha256 != sha256:
             self._retried(lambda: self._send(name, content, sha256, keep=keep))
-            self._sent[name] = _Sent(local, sha256)
+            self._sent[name] = _Sent(local, sha256, keep)
         return f"{self.folder}/{name}"
 
     def _send(self, name: str, content: bytes, sha256: str, *, keep: bool) -> None:
@@ -155,9 +142,9 @@ class Remote:
         script = scripts.upload(self.folder, name)
         done = self._shell(script, content, _SHORT_S + _seconds(len(content)))
         if done.code == scripts.REFUSED:
-            raise self._no_room(done.stderr, f"{len(content) / 1e6:.1f} MB")
+            raise no_room(self._place, done.stderr, f"{len(content) / 1e6:.1f} MB")
         if done.code != 0 or not _is_whole(done.stdout, sha256, len(content)):
-            raise LinkLost(f"{self._told()} received a damaged file: {_last(done.stderr)}")
+            raise LinkLost(f"{self._told()} received a damaged file: {last_line(done.stderr)}")
         if keep and sum(self._session().kept.values()) + len(content) < scripts.KEPT_LIMIT_BYTES:
             self._shell(scripts.retain(self.folder, name, sha256), b"", _SHORT_S)
 
@@ -188,11 +175,11 @@ class Remote:
         before = self._open.pop() if self._open else None
         if before is None:
             raise DeviceUnreachable(str(lost)) from lost
-        before.shell.close()
+        _end(before, _BROKEN)
         try:
             now = self._session()
-            for name, sent in self._sent.items():
-                self._send(name, sent.local.read_bytes(), sent.sha256, keep=True)
+            for name, sent in list(self._sent.items()):
+                self._send_again(name, sent)
         except (DeviceUnreachable, OSError) as error:
             raise DeviceUnreachable(f"{lost}; trying again: {error}") from error
         if now.boot_id != before.boot_id:
@@ -200,28 +187,42 @@ class Remote:
                 f"{self._told()} restarted meanwhile; measure again once it is idle"
             )
 
+    def _send_again(self, name: str, sent: _Sent) -> None:
+        """What a finished question had sent may be gone here, and is needed there no more."""
+        try:
+            content = sent.local.read_bytes()
+        except FileNotFoundError:
+            del self._sent[name]
+        else:
+            self._send(name, content, sent.sha256, keep=sent.keep)
+
     def _session(self) -> _Session:
         if not self._open:
             self._open.append(self._opened(self._connect()))
         return self._open[0]
 
     def _opened(self, shell: Shell) -> _Session:
+        keeper = shell.hold(scripts.keep(self._place.root, self._name))
         try:
-            keeper = shell.hold(scripts.keep(self._place.root, self._name))
-            lines = []
-            while line := keeper.line(_OPENING_S):
-                lines.append(line)
-            if lines[:1] != ["ready"] or len(lines) < 3:
-                raise self._not_opened(lines)
-            root = scripts.own(lines[1])
-        except UsageError as error:
-            shell.close()
-            raise UsageError(f"{self._told()}: {error}; name another in 'folder'") from error
+            root, boot_id, rest = self._greeting(keeper)
+            kept = self._kept(shell, root, rest)
         except BaseException:
+            keeper.release(_BROKEN)
             shell.close()
             raise
-        kept = self._kept(shell, root, lines[3:])
-        return _Session(shell, keeper, root, lines[2], kept)
+        return _Session(shell, keeper, root, boot_id, kept)
+
+    def _greeting(self, keeper: Held) -> tuple[str, str, list[str]]:
+        """The root, the boot id and what else the keeper says when it has opened the session."""
+        lines = []
+        while line := keeper.line(_OPENING_S):
+            lines.append(line)
+        if lines[:1] != ["ready"] or len(lines) < 3:
+            raise self._not_opened(lines)
+        try:
+            return scripts.own(lines[1]), lines[2], lines[3:]
+        except UsageError as error:
+            raise UsageError(f"{self._told()}: {error}; name another in 'folder'") from error
 
     def _kept(self, shell: Shell, root: str, lines: list[str]) -> dict[str, int]:
         """What is kept, by sha256, in bytes; removes the sessions of processes that are dead."""
@@ -237,27 +238,21 @@ class Remote:
     def _not_opened(self, lines: list[str]) -> EdgesmithError:
         if lines[:1] != ["refused"]:
             return DeviceUnreachable(f"{self._told()} has no POSIX shell: it said {lines[:1]}")
-        return self._no_room("\n".join(lines[1:]).encode(), "a session")
-
-    def _no_room(self, told: bytes, wanted: str) -> EnvironmentFault:
-        full = b"No space left" in told
-        why = f"the disk is full ({_free(told)})" if full else _last(told.split(b"Filesystem")[0])
-        cure = "free some space there" if full else "change the permissions"
-        return EnvironmentFault(
-            f"{self._told()} can't take {wanted} in {self._place.root}: {why}; {cure}, or name "
-            "another folder in the profile's key 'folder'"
-        )
+        return no_room(self._place, "\n".join(lines[1:]).encode(), "a session")
 
     def _told(self) -> str:
         return f"device '{self._place.device}'"
 
 
-def _end(sessions: list[_Session]) -> None:
-    """Lets the keeper clean up. What a lost link leaves, the keeper removes by itself."""
+def _end_all(sessions: list[_Session]) -> None:
     while sessions:
-        session = sessions.pop()
-        session.keeper.release(scripts.GOODBYE)
-        session.shell.close()
+        _end(sessions.pop(), scripts.GOODBYE)
+
+
+def _end(session: _Session, word: str) -> None:
+    """Lets the keeper clean up. What a lost link leaves, the keeper removes by itself."""
+    session.keeper.release(word)
+    session.shell.close()
 
 
 def _is_whole(told: bytes, sha256: str, size_bytes: int) -> bool:
@@ -265,17 +260,5 @@ def _is_whole(told: bytes, sha256: str, size_bytes: int) -> bool:
     return words[:1] == [sha256] or words == ["bytes", str(size_bytes)]
 
 
-def _free(told: bytes) -> str:
-    """What `df -Pk` says is free (POSIX: the fourth column, in kB of 1,024 bytes)."""
-    columns = (told.decode(errors="replace").strip().splitlines() or [""])[-1].split()
-    known = len(columns) >= 6 and columns[3].isdigit()
-    return f"{int(columns[3]) * 1024 / 1e6:.1f} MB free" if known else "it does not say how full"
-
-
 def _seconds(size_bytes: int) -> float:
     return size_bytes / _SLOWEST_BYTES_PER_S
-
-
-def _last(stderr: bytes) -> str:
-    lines = stderr.decode(errors="replace").strip().splitlines()
-    return lines[-1].strip()[:400] if lines else "it gave no reason"

@@ -1,6 +1,7 @@
 """A shell over SSH (asyncssh), with pinned host keys, keys of files and agent, and jump hosts."""
 
 import asyncio
+import contextlib
 import shlex
 import threading
 from collections.abc import Coroutine
@@ -21,6 +22,7 @@ _ALIVE_S, _ALIVE_COUNT = 5, 3
 _CHUNK_BYTES = 1 << 16
 _MOST_STDERR_BYTES = 1_000_000
 _ENDING_S = 10.0
+_THREAD = "edgesmith-ssh"
 
 
 class SshShell:
@@ -50,7 +52,7 @@ class SshShell:
         return _Held(process, self._told)
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Closes the connection, once what was written has left."""
         _loop().call_soon_threadsafe(self._connection.close)
 
     async def _started(self, script: str) -> "asyncssh.SSHClientProcess[bytes]":
@@ -85,12 +87,16 @@ class _Held:
         return line.decode(errors="replace").strip()
 
     def release(self, word: str) -> None:
-        try:
-            self._process.stdin.write(f"{word}\n".encode())
-            self._process.stdin.write_eof()
-            _await(asyncio.wait_for(self._process.wait_closed(), _ENDING_S))
-        except (TimeoutError, asyncssh.Error, OSError):
-            return
+        with contextlib.suppress(TimeoutError, asyncssh.Error, OSError):
+            ended = asyncio.run_coroutine_threadsafe(self._ended(word), _loop())
+            # The garbage collector may call this in the loop's own thread, which must not wait.
+            if threading.current_thread().name != _THREAD:
+                ended.result()
+
+    async def _ended(self, word: str) -> None:
+        self._process.stdin.write(f"{word}\n".encode())
+        self._process.stdin.write_eof()
+        await asyncio.wait_for(self._process.wait_closed(), _ENDING_S)
 
 
 class _Client(asyncssh.SSHClient):
@@ -207,7 +213,7 @@ async def _tail(stream: asyncssh.SSHReader[bytes]) -> bytes:
 def _loop() -> asyncio.AbstractEventLoop:
     """One event loop for all connections, in a thread of its own that ends with the program."""
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, daemon=True, name="ssh").start()
+    threading.Thread(target=loop.run_forever, daemon=True, name=_THREAD).start()
     return loop
 
 

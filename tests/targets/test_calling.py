@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from targets.agent.version import EXPECTED, VERSION
 from targets.calling import Call, ask
 from targets.errors import (
     ArtifactError,
@@ -31,6 +32,9 @@ class Scripted:
     def push(self, local: Path, name: str) -> str:
         raise AssertionError
 
+    def place(self, local: Path, name: str) -> str:
+        raise AssertionError
+
     def pull(self, remote: str, local: Path) -> None:
         raise AssertionError
 
@@ -48,8 +52,9 @@ class Scripted:
         return self.completed
 
 
-def answered(document: object, code: int = 0) -> Completed:
-    return Completed(code, json.dumps(document).encode(), b"chatter\nlast words\n")
+def answered(document: dict[str, object], code: int = 0) -> Completed:
+    told = {EXPECTED: VERSION, **document}
+    return Completed(code, json.dumps(told).encode(), b"chatter\nlast words\n")
 
 
 def refused(kind: str, message: str = "it said\n  so") -> Completed:
@@ -68,6 +73,11 @@ def call(blames: type[EdgesmithError] = ConversionError) -> Call:
         (None, ArtifactError, "tflite gave no answer in 9 s"),
         (Completed(0, b"", b"a\nNo module named numpy\n"), DeviceUnreachable, "No module named"),
         (Completed(0, b"[]", b""), DeviceUnreachable, "it wrote nothing"),
+        (Completed(0, b"[" * 100_000, b""), DeviceUnreachable, "it wrote nothing"),
+        (Completed(0, b"\xff\x00{", b"x"), DeviceUnreachable, "no answer: x"),
+        (Completed(0, b"{}", b""), DeviceUnreachable, "agent of another version: None"),
+        (answered({EXPECTED: 1}), DeviceUnreachable, "of another version: 1; this program speaks"),
+        (answered({"error": 3}), DeviceUnreachable, "malformed: 3"),
         (refused("runtime"), ArtifactError, "m.tflite: tflite can't run it: it said so"),
         (refused("artifact"), ArtifactError, "it said so"),
         (refused("unsupported"), ConversionError, "it said so"),

@@ -143,7 +143,8 @@ class Stream:
 def main():
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-    print(listening.getsockname()[1], flush=True)
+    sys.stdout.write(f"{listening.getsockname()[1]}\n")
+    sys.stdout.flush()
     while True:
         sock, _ = listening.accept()
         transport = Transport(sock, sys.argv[2])

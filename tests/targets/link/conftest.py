@@ -1,7 +1,9 @@
 """Devices on this machine: a real sshd on loopback, and a pretended adbd behind the real `adb`."""
 
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -12,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from targets.address import AdbAddress, SshAddress
-from targets.link.adb import AdbShell
-from targets.link.pins import Pins
-from targets.link.remote import Place, Remote
-from targets.link.ssh import SshShell
+from targets.device import DeviceProfile
+from targets.link.connect import link_to
+from targets.link.contract import Link
 
 HERE = Path(__file__).parent
 KINDS = ("ssh", "adb")
@@ -52,7 +53,9 @@ class Sshd:
     def drop(self) -> None:
         """Ends every connection; the server goes on."""
         for child in children(self.process.pid):
-            kill(child)
+            with contextlib.suppress(FileNotFoundError):
+                if Path(f"/proc/{child}/comm").read_text().startswith("sshd"):
+                    kill(child)  # its shells are the device's own: they have to notice
 
     def stop(self) -> None:
         if self.process is not None:
@@ -140,17 +143,19 @@ def adbd(
 
 @dataclass
 class Device:
-    """A device of either kind, its root folder, and how to make a link to it."""
+    """A device of either kind, and its root folder."""
 
     server: Sshd | Adbd
     root: Path
-    pins: Pins
 
-    def link(self) -> Remote:
-        place = Place("board", str(self.root), sys.executable)
-        if isinstance(self.server, Sshd):
-            return Remote(lambda: SshShell(self.server.address, self.pins), place)
-        return Remote(lambda: AdbShell(self.server.address), place)
+    @property
+    def profile(self) -> DeviceProfile:
+        kind = "ssh" if isinstance(self.server, Sshd) else "adb"
+        facts = {"folder": str(self.root), "python": sys.executable, kind: self.server.address}
+        return DeviceProfile(name="board", link=kind, runtimes=("tflite", "onnxruntime"), **facts)
+
+    def link(self) -> Link:
+        return link_to(self.profile)
 
     def left(self) -> list[str]:
         """What there is below the root, once keepers had the time to clean up."""
@@ -161,21 +166,20 @@ class Device:
 
 
 @pytest.fixture(params=KINDS)
-def device(request: pytest.FixtureRequest, tmp_path: Path) -> Device:
+def device(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Device:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     server = request.getfixturevalue("sshd" if request.param == "ssh" else "adbd")
-    return Device(server, tmp_path / "there", Pins(tmp_path / "known_hosts"))
+    return Device(server, tmp_path / "there")
 
 
 def free_port() -> int:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 
 
 def wait_for(port: int) -> None:
-    import socket
-
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
@@ -197,7 +201,5 @@ def children(pid: int) -> list[int]:
 
 
 def kill(pid: int) -> None:
-    import contextlib
-
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, 9)
