@@ -36,7 +36,10 @@ class Budget(Section):
         default=None, description="Of the process, above what importing the runtime takes; in MB."
     )
     size_kb: Limit | None = Field(default=None, description="All files of the artifact; in kB.")
-    energy_mj: Limit | None = Field(default=None, description="Per inference; in mJ.")
+    energy_mj: Limit | None = Field(default=None, description="Per inference, above idle; in mJ.")
+    power_w: Limit | None = Field(
+        default=None, description="Drawn by the device while it infers; in W."
+    )
     metric: MetricLimits | None = Field(
         default=None, description="How much worse than dense it may be."
     )
@@ -232,11 +235,12 @@ def _unjudged(
     budget: float | None, observation: Observation | None, values: list[float]
 ) -> tuple[Status, str] | None:
     """Why the values must not be compared with the budget, if so."""
-    if observation is None or not values:
+    if observation is None or observation.missing_reason:
         missing = observation.missing_reason if observation else None
         return "UNVERIFIED", f"not measured: {missing}" if missing else "not measured"
-    if observation.invalid_reason:
-        return "INVALID", observation.invalid_reason
+    if observation.invalid_reason or not values:
+        told = observation.invalid_reason
+        return ("INVALID", told) if told else ("UNVERIFIED", "not measured")
     if not all(math.isfinite(value) for value in values):
         return "INVALID", "the observation is not a finite number"
     if budget is None:

@@ -19,8 +19,9 @@ from targets.errors import RecipeError
 from targets.measurement import QUANTILES
 
 LATENCY_LIMITS = {f"latency_ms.{name}": quantile for name, quantile in QUANTILES.items()}
+ENERGY_LIMITS = ("energy_mj", "power_w")
 METRIC_LIMITS = ("metric.max_drop", "metric.max_class_drop")
-LIMITS = (*LATENCY_LIMITS, "peak_memory_mb", "size_kb", "energy_mj", *METRIC_LIMITS)
+LIMITS = (*LATENCY_LIMITS, "peak_memory_mb", "size_kb", *ENERGY_LIMITS, *METRIC_LIMITS)
 
 ALLOWED = "a number above 0 or 'NN% of dense'"
 _RELATIVE = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*%\s*of\s+dense\s*", re.ASCII)

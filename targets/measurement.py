@@ -7,11 +7,14 @@ import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
+from targets.energy import EnergyRound, energy_from_json, energy_summary
 from targets.errors import ArtifactError
 
 PROVENANCES = ("measured-on-device", "measured-host", "emulated", "modelled")
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 LARGEST_DRIFT = 0.05
+ENERGY_ROUNDS = 5
+ENERGY_RETRY_ROUNDS = 6  # a round takes minutes: six of six keep the level of a second sitting
 LARGEST_REFERENCE_CHANGE = 0.10
 _SINGLE_TIMES = ("load_ns", "first_inference_ns", "reference_ns_before", "reference_ns_after")
 
@@ -44,6 +47,9 @@ class TimingRule:
     warmup_stable_iterations: int = 40
     cool_down_s: float = 5.0
     attempts: int = 3
+    energy_rounds: int = 0  # as many as a limit on energy or power asks for
+    energy_idle_s: float = 30.0
+    energy_load_s: float = 30.0
 
     @classmethod
     def quick(cls) -> "TimingRule":
@@ -73,7 +79,12 @@ class TimingRule:
             processes=count,
             memory_processes=max(self.memory_processes, count),
             level=self.retry_level,
+            energy_rounds=ENERGY_RETRY_ROUNDS if self.energy_rounds else 0,
         )
+
+    def metering(self) -> "TimingRule":
+        """The same rule with rounds of energy."""
+        return replace(self, energy_rounds=ENERGY_ROUNDS)
 
 
 @dataclass(frozen=True)
@@ -139,6 +150,7 @@ class Measurement:
     memory: Tuple[MemoryPhases, ...]
     provenance: str
     conditions: Mapping[str, str] = field(default_factory=dict)
+    energy: Tuple[EnergyRound, ...] = ()
 
     def latency_ms(self, quantile: float) -> List[float]:
         """Each process's own quantile in milliseconds."""
@@ -185,7 +197,7 @@ class Measurement:
             "peak_memory_mb": _median_or(self.peak_memory_mb(), self.memory_reason()),
             "load_ms": self._time(lambda each: each.load_ns),
             "first_inference_ms": self._time(lambda each: each.first_inference_ns),
-            "energy_mj": unavailable("no energy meter is attached"),
+            **energy_summary(self.energy),
             "provenance": self.provenance,
             "conditions": dict(self.conditions),
         }
@@ -207,7 +219,8 @@ class Measurement:
 
         Raises ArtifactError naming the first key that is missing, unknown or of a wrong type.
         """
-        values = _checked(cls, document)
+        values = _checked(cls, {"energy": (), **document})
+        values["energy"] = tuple(energy_from_json(each) for each in values["energy"])
         values["processes"] = tuple(process_from_json(each) for each in values["processes"])
         values["memory"] = tuple(memory_from_json(each) for each in values["memory"])
         return cls(**values)

@@ -33,6 +33,7 @@ from targets.measurement import (
     memory_from_json,
     process_from_json,
 )
+from targets.occupancy import occupied
 
 _T = TypeVar("_T")
 
@@ -87,7 +88,8 @@ class Target:
         """What tells the device from another, and the runtime's version there."""
         request = {"command": "identify", "threads": self.threads}
         call = Call(request, f"device '{self.device.name}'", self.runtime, _DESCRIBE_TIMEOUT_S)
-        answer = ask(self.link, call)
+        with occupied(self.device.seat):
+            answer = ask(self.link, call)
         try:
             device = {str(name): str(value) for name, value in answer["device"].items()}
             return device, str(answer["runtime_version"])
@@ -177,7 +179,9 @@ class Target:
     ) -> dict[str, Any]:
         placed = {**request, "model": self._placed(artifact), "threads": self.threads,
                   "cores": self.device.pin}  # fmt: skip
-        return ask(self.link, Call(placed, str(artifact.path), self.runtime, timeout_s, **blames))
+        call = Call(placed, str(artifact.path), self.runtime, timeout_s, **blames)
+        with occupied(self.device.seat):
+            return ask(self.link, call)
 
     def _placed(self, artifact: Artifact) -> str:
         """The model's path on the device, where it is pushed once."""

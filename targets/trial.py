@@ -10,9 +10,12 @@ from typing import Protocol, TypeVar
 
 from targets.artifact import Artifact
 from targets.budget import Budget, Observation, Verdict, judge
+from targets.energy import EnergyRound
 from targets.errors import UsageError
-from targets.limit import LATENCY_LIMITS, Relative
+from targets.limit import ENERGY_LIMITS, LATENCY_LIMITS, Relative
 from targets.measurement import Measurement, MemoryPhases, ProcessSamples, TimingRule
+from targets.observing import observe
+from targets.occupancy import all_occupied
 from targets.target import Target
 
 Progress = Callable[[str, float], None]
@@ -79,25 +82,66 @@ def sitting(
 def interleaved(
     seats: Mapping[str, Seat], rule: TimingRule, progress: Progress = in_silence
 ) -> dict[str, Measurement]:
-    """As `sitting`, of artifacts that may run on different runtimes."""
-    turns = _turns(tuple(seats), rule.processes)
-    memory_turns = _turns(tuple(seats), rule.memory_processes)
-    total = len(turns) + len(memory_turns)
-    processes: dict[str, list[ProcessSamples]] = {name: [] for name in seats}
-    memory: dict[str, list[MemoryPhases]] = {name: [] for name in seats}
-    for done, name in enumerate(turns):
-        seat = seats[name]
-        progress(f"{seat.target.runtime}: timing {name}", done / total)
-        processes[name].append(seat.target.sample(seat.artifact, rule))
-    for done, name in enumerate(memory_turns, len(turns)):
-        seat = seats[name]
-        progress(f"{seat.target.runtime}: memory of {name}", done / total)
-        memory[name].append(seat.target.memory(seat.artifact))
+    """As `sitting`, of artifacts that may run on different runtimes.
+
+    Nobody else of edgesmith uses the devices meanwhile.
+    """
+    devices = {seat.target.device.seat for seat in seats.values()}
+    with all_occupied(devices, lambda told: progress(told, 0.0)):
+        return _taken(seats, rule, progress)
+
+
+def _taken(
+    seats: Mapping[str, Seat], rule: TimingRule, progress: Progress
+) -> dict[str, Measurement]:
+    names = tuple(seats)
+    turns = [("timing ", name) for name in _turns(names, rule.processes)]
+    turns += [("memory of ", name) for name in _turns(names, rule.memory_processes)]
+    turns += [("energy of ", name) for name in _turns(names, rule.energy_rounds)]
+    takings = {name: _Taking(seat, rule) for name, seat in seats.items()}
+    for done, (what, name) in enumerate(turns):
+        progress(f"{seats[name].target.runtime}: {what}{name}", done / len(turns))
+        takings[name].take(what)
     progress(f"{', '.join(sorted({one.target.runtime for one in seats.values()}))}: measured", 1.0)
-    return {
-        name: _measurement(seat.target, seat.artifact, tuple(processes[name]), tuple(memory[name]))
-        for name, seat in seats.items()
-    }
+    return {name: taking.measurement() for name, taking in takings.items()}
+
+
+class _Taking:
+    """What has been taken of one seat so far in a sitting."""
+
+    def __init__(self, seat: Seat, rule: TimingRule) -> None:
+        self._seat = seat
+        self._rule = rule
+        self._processes: list[ProcessSamples] = []
+        self._memory: list[MemoryPhases] = []
+        self._energy: list[EnergyRound] = []
+
+    def take(self, what: str) -> None:
+        target, artifact = self._seat.target, self._seat.artifact
+        if what.startswith("timing"):
+            self._processes.append(target.sample(artifact, self._rule))
+        elif what.startswith("memory"):
+            self._memory.append(target.memory(artifact))
+        else:
+            self._energy.append(target.energy(artifact, self._rule))
+
+    def measurement(self) -> Measurement:
+        target, processes = self._seat.target, tuple(self._processes)
+        conditions = {
+            **_common(processes),
+            "device": target.device.name,
+            "processes": str(len(processes)),
+            "samples_per_process": _range([len(each.latency_ns) for each in processes]),
+        }
+        return Measurement(
+            self._seat.artifact.sha256,
+            target.runtime,
+            processes,
+            tuple(self._memory),
+            target.provenance,
+            conditions,
+            tuple(self._energy),
+        )
 
 
 def conduct(
@@ -179,33 +223,9 @@ def covering(rule: TimingRule, budget: Budget) -> TimingRule:
     for name in budget.limits():
         if name in LATENCY_LIMITS:
             rule = rule.covering(LATENCY_LIMITS[name])
+        elif name in ENERGY_LIMITS:
+            rule = rule.metering()
     return rule
-
-
-def observe(measurement: Measurement, artifact: Artifact) -> dict[str, Observation]:
-    """What a sitting tells of every limit that it can tell of."""
-    peaks = measurement.peak_memory_mb()
-    unread = None if len(peaks) == len(measurement.memory) > 0 else measurement.memory_reason()
-    return {
-        **{name: _latency(measurement, at) for name, at in LATENCY_LIMITS.items()},
-        "peak_memory_mb": Observation(
-            samples=tuple((peak,) for peak in peaks),
-            provenance=measurement.provenance,
-            missing_reason=unread,
-        ),
-        # A fact of the file, the same wherever it is.
-        "size_kb": Observation(value=artifact.size_bytes / 1000),
-        "energy_mj": Observation(missing_reason="no energy meter is attached"),
-    }
-
-
-def _latency(measurement: Measurement, quantile: float) -> Observation:
-    return Observation(
-        samples=tuple((each,) for each in measurement.latency_ms(quantile)),
-        provenance=measurement.provenance,
-        invalid_reason=measurement.invalid_reason(),
-        missing_reason=measurement.too_few(quantile),
-    )
 
 
 def judge_sitting(
@@ -258,23 +278,6 @@ def _turns(names: tuple[str, ...], count: int) -> list[str]:
     """Every name `count` times, each round in the reverse order of the one before."""
     rounds = [names if i % 2 == 0 else names[::-1] for i in range(count)]
     return [name for each in rounds for name in each]
-
-
-def _measurement(
-    target: Target,
-    artifact: Artifact,
-    processes: tuple[ProcessSamples, ...],
-    memory: tuple[MemoryPhases, ...],
-) -> Measurement:
-    conditions = {
-        **_common(processes),
-        "device": target.device.name,
-        "processes": str(len(processes)),
-        "samples_per_process": _range([len(each.latency_ns) for each in processes]),
-    }
-    return Measurement(
-        artifact.sha256, target.runtime, processes, memory, target.provenance, conditions
-    )
 
 
 def _common(processes: tuple[ProcessSamples, ...]) -> dict[str, str]:

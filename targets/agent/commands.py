@@ -11,7 +11,7 @@ from targets.agent.conditions import conditions
 from targets.agent.energy import energy_round
 from targets.agent.fingerprint import fingerprint
 from targets.agent.memory import PeakMemory
-from targets.agent.power import sensor_of
+from targets.agent.power import Sensor, sensor_of
 from targets.agent.runtime import Runtime, Session, runtime_named
 from targets.agent.timing import random_inputs, time_session
 from targets.agent.turns import Timed, time_in_turns
@@ -118,9 +118,12 @@ def memory(request: Request) -> Answer:
 def energy(request: Request) -> Answer:
     """What a power sensor reads around and under load, as EnergyRound has it."""
     try:
-        sensor = sensor_of(request.sensors, request.sensor)
-    except EnvironmentFault as error:
+        return _energy_round(sensor_of(request.sensors, request.sensor), request)
+    except EnvironmentFault as error:  # there is no sensor, or it stopped being readable
         return asdict(EnergyRound(reason=str(error)))
+
+
+def _energy_round(sensor: Sensor, request: Request) -> Answer:
     session = _ready(runtime_named(request.runtime), request)
     raw = random_inputs(session.inputs, request.seed)
     for _ in range(_SETTLING_INFERENCES):

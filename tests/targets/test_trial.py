@@ -9,6 +9,7 @@ from targets import trial
 from targets.artifact import Artifact
 from targets.budget import Budget, Observation
 from targets.device import DeviceProfile
+from targets.energy import EnergyRound
 from targets.errors import UsageError
 from targets.measurement import MemoryPhases, ProcessSamples, TimingRule
 
@@ -36,6 +37,7 @@ class Scripted:
         default_factory=lambda: DeviceProfile(name="scripted", runtimes=("onnxruntime",))
     )
     turns: list[str] = field(default_factory=list)
+    metered: EnergyRound = field(default_factory=lambda: EnergyRound(reason="no sensor"))
 
     def sample(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> ProcessSamples:
         self.turns.append(artifact.path.stem)
@@ -44,6 +46,9 @@ class Scripted:
 
     def memory(self, artifact: Artifact, seed: int = 0) -> MemoryPhases:
         return MemoryPhases(10, 20, 30, artifact.size_bytes)
+
+    def energy(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> EnergyRound:
+        return self.metered
 
 
 def conduct(
@@ -139,6 +144,36 @@ def test_an_unmeasurable_limit_does_not_hide_an_undecided_one() -> None:
     found, _ = conduct([at(1)], [at(0.6), at(0.4)], budget)
     assert [each.verdict.status for each in found.attempts] == ["UNVERIFIED"] * 2
     assert [line.status for line in found.verdict.lines] == ["PASS", "UNVERIFIED"]
+
+
+def test_energy_and_power_are_judged_like_latency() -> None:
+    # 2 W idle, 5 W under load of 2 s and 1,000 inferences: 6 mJ each.
+    idle, load = (
+        tuple((i * 10**9, watts + 0.01 * (-1) ** i) for i in range(3)) for watts in (2.0, 5.0)
+    )
+    target = Scripted(
+        {"small": [at(1)]}, metered=EnergyRound("meter", "W", idle, load, idle, 1_000)
+    )
+    for limits, status in (
+        ({"energy_mj": 7, "power_w": 6}, "PASS"),
+        ({"energy_mj": 5}, "FAIL"),
+        ({"power_w": 4.5}, "FAIL"),
+    ):
+        budget = Budget.model_validate(limits)
+        found = trial.judge_alone(target, SMALL, budget, rule=RULE)
+        assert found.verdict.status == status
+        assert len(found.candidate.energy) == 5
+    target.metered = replace(target.metered, load=target.metered.idle_before)
+    found = trial.judge_alone(target, SMALL, Budget.model_validate({"energy_mj": 7}), rule=RULE)
+    assert (found.verdict.status, len(found.attempts)) == ("INVALID", 3)
+
+
+def test_energy_is_read_only_where_a_limit_asks_for_it() -> None:
+    found, _ = conduct([at(1)], [at(0.4)])
+    assert found.candidate.energy == ()
+    budget = Budget.model_validate({"latency_ms": {"p95": 0.5}, "energy_mj": 3})
+    found, _ = conduct([at(1)], [at(0.4)], budget)
+    assert "not measured: no sensor" in found.verdict.lines[1].reason
 
 
 def test_a_p99_limit_asks_for_its_samples() -> None:
