@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from pipeline.boundary import leave_with
+from pipeline.cli_devices import devices
 
 app = typer.Typer(
     name="edgesmith",
@@ -21,12 +22,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-devices = typer.Typer(
-    help="The device profiles.", invoke_without_command=True, rich_markup_mode=None
-)
 app.add_typer(devices, name="devices")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Fleet = Annotated[
+    str | None,
+    typer.Option("--device", help="A device profile's name, or several: pi5,phone,host."),
+]
 Device = Annotated[str | None, typer.Option("--device", help="A device profile's name.")]
 Runtimes = Annotated[
     list[str] | None,
@@ -109,7 +111,7 @@ def measure(
 @app.command()
 def check(
     model: Model,
-    device: Device = None,
+    device: Fleet = None,
     limit: Limits = None,
     budget: BudgetFile = None,
     processes: Processes = None,
@@ -121,10 +123,13 @@ def check(
 
     def door() -> int:
         from pipeline import check as checking
+        from pipeline import fleet
         from targets.sign_test import asked_rule
 
         rule = asked_rule(processes, samples, confidence)
-        limits = tuple(limit or ())
+        limits, names = tuple(limit or ()), (device or "host").split(",")
+        if len(names) > 1:
+            return fleet.check(model, names, limits, budget, as_json, rule)
         return checking.check(model, device or "host", limits, budget, as_json, rule)
 
     leave_with(door, as_json)
@@ -246,44 +251,22 @@ def schema(as_json: Json = False) -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
-    """Says what this machine has, what is missing and the command that cures it."""
+def doctor(
+    device: Annotated[
+        str | None, typer.Option("--device", help="Examine this device instead of this machine.")
+    ] = None,
+    install: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Put the runtimes' wheels in FOLDER on the device."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Says what this machine or a device has, what is missing and the command that cures it."""
 
     def door() -> int:
         from pipeline import setup
 
-        return setup.doctor(as_json)
-
-    leave_with(door, as_json)
-
-
-@devices.callback()
-def devices_all(context: typer.Context, as_json: Json = False) -> None:
-    """The device profiles; without a command, lists them."""
-    if context.invoked_subcommand is None:
-        devices_list(as_json)
-
-
-@devices.command("list")
-def devices_list(as_json: Json = False) -> None:
-    """Lists the device profiles."""
-
-    def door() -> int:
-        from pipeline import profiles
-
-        return profiles.print_all(as_json)
-
-    leave_with(door, as_json)
-
-
-@devices.command("show")
-def devices_show(name: str, as_json: Json = False) -> None:
-    """Shows one device profile, whole."""
-
-    def door() -> int:
-        from pipeline import profiles
-
-        return profiles.print_one(name, as_json)
+        return setup.doctor(as_json, device, install)
 
     leave_with(door, as_json)
 

@@ -3,10 +3,12 @@
 numpy and the runtime come from the device: native modules do not load from an archive.
 """
 
+import ast
 import atexit
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,21 +16,33 @@ from targets.errors import EnvironmentFault
 
 _TARGETS = Path(__file__).resolve().parents[1]
 _BESIDE = ("__init__", "artifact", "energy", "errors", "measurement")
-_RUNTIMES = ("onnxruntime", "openvino", "tflite")
 _START = b"from targets.agent.__main__ import main\n\nmain()\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that an archive can tell
 
 
 def travelling() -> list[Path]:
-    """The source files of the agent and of what it imports of ours, sorted."""
-    beside = [_TARGETS / f"{name}.py" for name in _BESIDE]
-    sessions = [
-        _TARGETS / runtime / name
-        for runtime in _RUNTIMES
-        for name in ("__init__.py", "session.py", "telemetry.py")
-    ]
-    files = [*beside, *(_TARGETS / "agent").glob("*.py"), *sessions]
-    return sorted(file for file in files if file.is_file())
+    """The source files of the agent, of every runtime's session and of what they import, sorted."""
+    waiting = [*(_TARGETS / "agent").glob("*.py"), *_TARGETS.glob("*/session.py")]
+    found: set[Path] = set()
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += [*_imported(file), *_packages(file)]
+    return sorted(found)
+
+
+def _imported(file: Path) -> Iterator[Path]:
+    """The files of ours that a file imports, each by its module's whole name."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("targets."):
+            path = _TARGETS.parent.joinpath(*str(node.module).split("."))
+            yield path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _packages(file: Path) -> Iterator[Path]:
+    for folder in file.relative_to(_TARGETS.parent).parents[:-1]:
+        yield _TARGETS.parent / folder / "__init__.py"
 
 
 @cache

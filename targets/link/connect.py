@@ -6,10 +6,13 @@ from weakref import WeakValueDictionary
 
 from targets.device import DeviceProfile
 from targets.errors import DeviceUnreachable, UsageError
+from targets.link import scripts
 from targets.link.contract import Link, Shell
 from targets.link.local import Local
 from targets.link.place import Place
 from targets.link.remote import Remote
+
+_ROOTS = {"ssh": "~/.cache/edgesmith", "adb": "/data/local/tmp/edgesmith"}
 
 _open: WeakValueDictionary[str, Local | Remote] = WeakValueDictionary()
 """One link to each device, as long as anybody uses it: its session opens once."""
@@ -28,11 +31,23 @@ def link_to(device: DeviceProfile) -> Link:
     return link
 
 
+def forget(device: DeviceProfile) -> None:
+    """Removes what was kept on a remote device between sessions, if nobody uses it."""
+    if device.link not in ("ssh", "adb"):
+        return
+    shell = _ssh(device) if device.link == "ssh" else _adb(device)
+    try:
+        script = scripts.forget(device.folder or _ROOTS[device.link])
+        shell.execute(script, stdin=b"", timeout_s=60.0, most_bytes=1_000_000)
+    finally:
+        shell.close()
+
+
 def _made(device: DeviceProfile) -> Local | Remote:
     if device.link == "ssh":
-        return Remote(lambda: _ssh(device), _place(device, "~/.cache/edgesmith"))
+        return Remote(lambda: _ssh(device), _place(device))
     if device.link == "adb":
-        return Remote(lambda: _adb(device), _place(device, "/data/local/tmp/edgesmith"))
+        return Remote(lambda: _adb(device), _place(device))
     if device.link == "none":
         raise DeviceUnreachable(
             f"device '{device.name}' is for estimates only: its profile has no link to measure by"
@@ -49,8 +64,9 @@ def _local(device: DeviceProfile) -> Local:
     return Local() if device.python is None else Local(device.python)
 
 
-def _place(device: DeviceProfile, root: str) -> Place:
-    return Place(device.name, device.folder or root, device.python or "python3")
+def _place(device: DeviceProfile) -> Place:
+    root = device.folder or _ROOTS[device.link]
+    return Place(device.name, root, device.python or "python3")
 
 
 def _ssh(device: DeviceProfile) -> Shell:

@@ -43,6 +43,10 @@ class Link(Protocol):
     def code(self) -> str:
         """Where the device's Python finds `targets`, as PYTHONPATH has it."""
 
+    @property
+    def site(self) -> str:
+        """A folder on the device for packages that edgesmith put there; "" where it puts none."""
+
     def push(self, local: Path, name: str) -> str:
         """Copies a file into the private folder under this relative name; returns its path."""
 

@@ -44,6 +44,11 @@ class Local:
         """The folder of this program's own `targets`."""
         return str(_CODE)
 
+    @property
+    def site(self) -> str:
+        """None: this program's own environment has what it needs."""
+        return ""
+
     def push(self, local: Path, name: str) -> str:
         """Copies the file under a relative name in the private folder."""
         remote = Path(self.folder) / name

@@ -77,7 +77,12 @@ class Remote:
     def code(self) -> str:
         """The agent's archive, and what `doctor --install` put beside the sessions."""
         placed = self.place(bundle.file(), "agent.pyz")
-        return f"{placed}:{self._session().root}/site"
+        return f"{placed}:{self.site}"
+
+    @property
+    def site(self) -> str:
+        """Beside the sessions: what `doctor --install` puts there stays."""
+        return f"{self._session().root}/site"
 
     def push(self, local: Path, name: str) -> str:
         """Sends a file, unless it is there as it is."""

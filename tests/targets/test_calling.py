@@ -22,7 +22,7 @@ from targets.link.contract import Completed
 class Scripted:
     """A link whose every command ends in the same way."""
 
-    folder, python, code = "/there", "python", "/there/code"
+    folder, python, code, site = "/there", "python", "/there/code", ""
 
     def __init__(self, completed: Completed | None) -> None:
         self.completed = completed
