@@ -20,8 +20,9 @@ import numpy as np
 from verdict_noise import MODELS, Noise
 
 from targets.budget import AbsoluteBudget, AbsoluteLimit, Observation, Verdict, judge
+from targets.disturbance import LARGEST_DRIFT
 from targets.limit import LATENCY_LIMITS
-from targets.measurement import LARGEST_DRIFT, TimingRule
+from targets.measurement import TimingRule
 from targets.trial import persevere
 
 QUANTILES = ("p50", "p95", "p99")

@@ -13,6 +13,7 @@ from targets.errors import (
     DeviceUnreachable,
     EdgesmithError,
     EnvironmentFault,
+    MeasurementInvalid,
 )
 from targets.link.contract import Completed, Link
 
@@ -102,6 +103,8 @@ def _error(told: object, call: Call) -> EdgesmithError:
     if kind == "missing":
         cure = f"install {call.runtime} there"
         return EnvironmentFault(f"{call.runtime} can't be imported: {message}; {cure}")
+    if kind == "invalid":
+        return MeasurementInvalid(f"{call.model}: {message}")
     classes: dict[str, type[EdgesmithError]] = {
         "artifact": ArtifactError,
         "unsupported": ConversionError,

@@ -7,15 +7,14 @@ import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
+from targets.disturbance import THROTTLED, disturbance
 from targets.energy import EnergyRound, energy_from_json, energy_summary
 from targets.errors import ArtifactError
 
 PROVENANCES = ("measured-on-device", "measured-host", "emulated", "modelled")
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
-LARGEST_DRIFT = 0.05
 ENERGY_ROUNDS = 5
 ENERGY_RETRY_ROUNDS = 6  # a round takes minutes: six of six keep the level of a second sitting
-LARGEST_REFERENCE_CHANGE = 0.10
 _SINGLE_TIMES = ("load_ns", "first_inference_ns", "reference_ns_before", "reference_ns_after")
 
 
@@ -46,6 +45,7 @@ class TimingRule:
     warmup_tolerance: float = 0.04
     warmup_stable_iterations: int = 40
     cool_down_s: float = 5.0
+    cool_down_max_s: float = 300.0  # for a device that holds its clock down
     attempts: int = 3
     energy_rounds: int = 0  # as many as a limit on energy or power asks for
     energy_idle_s: float = 30.0
@@ -65,6 +65,7 @@ class TimingRule:
             warmup_min_s=0.05,
             warmup_max_s=0.5,
             cool_down_s=0.0,
+            cool_down_max_s=0.0,
         )
 
     def covering(self, quantile: float) -> "TimingRule":
@@ -98,7 +99,10 @@ class ExecutedOp:
 
 @dataclass(frozen=True)
 class ProcessSamples:
-    """What one fresh process measured. `load_ns` is file to ready; all times in nanoseconds."""
+    """What one fresh process measured. `load_ns` is file to ready; all times in nanoseconds.
+
+    `waiting_share` is the share of its time that it was ready and had no core; None: not told.
+    """
 
     latency_ns: Tuple[int, ...]
     load_ns: int
@@ -107,6 +111,7 @@ class ProcessSamples:
     reference_ns_after: int
     warmup_iterations: int
     conditions: Mapping[str, str] = field(default_factory=dict)
+    waiting_share: Optional[float] = None
 
     def drift(self) -> float:
         """Last third's median against the first third's: 0.05 is 5 % slower at the end."""
@@ -117,6 +122,11 @@ class ProcessSamples:
     def reference_change(self) -> float:
         """The reference kernel after the samples against before them."""
         return self.reference_ns_after / self.reference_ns_before - 1.0
+
+    def throttling(self) -> Optional[str]:
+        """What held the device's clock down meanwhile, or None."""
+        told = self.conditions.get("throttling", "")
+        return told if told.startswith(THROTTLED) else None
 
 
 @dataclass(frozen=True)
@@ -167,20 +177,8 @@ class Measurement:
         return reasons[0] if reasons else "not measured"
 
     def invalid_reason(self) -> Optional[str]:
-        """Why these samples must not be judged, or None.
-
-        The median over processes of drift and of the reference kernel's change: one disturbed
-        process moves neither, and a machine that slows down under load moves both.
-        """
-        if not self.processes:
-            return None
-        return _too_far(
-            "latency drifts by", [each.drift() for each in self.processes], LARGEST_DRIFT
-        ) or _too_far(
-            "the reference kernel changes by",
-            [each.reference_change() for each in self.processes],
-            LARGEST_REFERENCE_CHANGE,
-        )
+        """Why these samples must not be judged, or None."""
+        return disturbance(self.processes)
 
     def too_few(self, quantile: float) -> Optional[str]:
         """Why there are too few samples for a quantile, or None."""
@@ -231,7 +229,7 @@ def process_from_json(document: Mapping[str, Any]) -> ProcessSamples:
 
     Raises ArtifactError where a key is wrong, or a time is not a positive integer.
     """
-    values = _checked(ProcessSamples, document)
+    values = _checked(ProcessSamples, {"waiting_share": None, **document})
     values["latency_ns"] = tuple(values["latency_ns"])
     times = values["latency_ns"] + tuple(values[name] for name in _SINGLE_TIMES)
     if not values["latency_ns"] or not all(type(each) is int and each > 0 for each in times):
@@ -269,13 +267,6 @@ def unavailable(reason: str) -> str:
 
 def _median_or(values: Sequence[float], reason: str) -> Union[float, str]:
     return median(values) if values else unavailable(reason)
-
-
-def _too_far(what: str, changes: Sequence[float], largest: float) -> Optional[str]:
-    change = median(changes)
-    if abs(change) <= largest:
-        return None
-    return f"{what} {change:+.1%} (median over processes); allowed ±{largest:.0%}"
 
 
 def _checked(kind: type, document: Mapping[str, Any]) -> Dict[str, Any]:

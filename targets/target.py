@@ -96,6 +96,12 @@ class Target:
         except (AttributeError, KeyError) as error:
             raise DeviceUnreachable(f"the agent's answer is malformed: {error!r}") from error
 
+    def throttling(self) -> str:
+        """What holds the device's clock down at this moment, as the condition "throttling"."""
+        request = {"command": "heat", "threads": self.threads}
+        call = Call(request, f"device '{self.device.name}'", self.runtime, _DESCRIBE_TIMEOUT_S)
+        return str(ask(self.link, call).get("throttling"))
+
     def sample(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> ProcessSamples:
         """The latencies of one fresh process by the rule, on random inputs of the seed."""
         request = {"command": "latency", "rule": asdict(rule), "seed": seed}

@@ -3,22 +3,22 @@
 Knows no recipe: artifacts, a budget and a rule come in, measurements and a verdict go out.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from targets.artifact import Artifact
 from targets.budget import Budget, Observation, Verdict, judge
-from targets.energy import EnergyRound
+from targets.cooling import cool
 from targets.errors import UsageError
 from targets.limit import ENERGY_LIMITS, LATENCY_LIMITS, Relative
-from targets.measurement import Measurement, MemoryPhases, ProcessSamples, TimingRule
+from targets.measurement import Measurement, TimingRule
 from targets.observing import observe
 from targets.occupancy import all_occupied
+from targets.progress import Progress, in_silence
+from targets.taking import ENERGY, MEMORY, TIMING, Taking
 from targets.target import Target
 
-Progress = Callable[[str, float], None]
 Facts = Mapping[str, Mapping[str, Observation]]
 
 DENSE, CANDIDATE = "dense", "candidate"
@@ -62,10 +62,6 @@ class Judged(Protocol):
 _J = TypeVar("_J", bound=Judged)
 
 
-def in_silence(message: str, fraction: float) -> None:
-    """Progress that nobody watches."""
-
-
 def sitting(
     target: Target,
     artifacts: Mapping[str, Artifact],
@@ -95,53 +91,15 @@ def _taken(
     seats: Mapping[str, Seat], rule: TimingRule, progress: Progress
 ) -> dict[str, Measurement]:
     names = tuple(seats)
-    turns = [("timing ", name) for name in _turns(names, rule.processes)]
-    turns += [("memory of ", name) for name in _turns(names, rule.memory_processes)]
-    turns += [("energy of ", name) for name in _turns(names, rule.energy_rounds)]
-    takings = {name: _Taking(seat, rule) for name, seat in seats.items()}
+    turns = [(TIMING, name) for name in _turns(names, rule.processes)]
+    turns += [(MEMORY, name) for name in _turns(names, rule.memory_processes)]
+    turns += [(ENERGY, name) for name in _turns(names, rule.energy_rounds)]
+    takings = {name: Taking(seat.target, seat.artifact, rule) for name, seat in seats.items()}
     for done, (what, name) in enumerate(turns):
-        progress(f"{seats[name].target.runtime}: {what}{name}", done / len(turns))
+        progress(f"{seats[name].target.runtime}: {what} {name}", done / len(turns))
         takings[name].take(what)
     progress(f"{', '.join(sorted({one.target.runtime for one in seats.values()}))}: measured", 1.0)
     return {name: taking.measurement() for name, taking in takings.items()}
-
-
-class _Taking:
-    """What has been taken of one seat so far in a sitting."""
-
-    def __init__(self, seat: Seat, rule: TimingRule) -> None:
-        self._seat = seat
-        self._rule = rule
-        self._processes: list[ProcessSamples] = []
-        self._memory: list[MemoryPhases] = []
-        self._energy: list[EnergyRound] = []
-
-    def take(self, what: str) -> None:
-        target, artifact = self._seat.target, self._seat.artifact
-        if what.startswith("timing"):
-            self._processes.append(target.sample(artifact, self._rule))
-        elif what.startswith("memory"):
-            self._memory.append(target.memory(artifact))
-        else:
-            self._energy.append(target.energy(artifact, self._rule))
-
-    def measurement(self) -> Measurement:
-        target, processes = self._seat.target, tuple(self._processes)
-        conditions = {
-            **_common(processes),
-            "device": target.device.name,
-            "processes": str(len(processes)),
-            "samples_per_process": _range([len(each.latency_ns) for each in processes]),
-        }
-        return Measurement(
-            self._seat.artifact.sha256,
-            target.runtime,
-            processes,
-            tuple(self._memory),
-            target.provenance,
-            conditions,
-            tuple(self._energy),
-        )
 
 
 def conduct(
@@ -164,7 +122,7 @@ def conduct(
         measured = sitting(target, pair, current, progress)
         return judge_sitting(measured, pair, budget, facts, current.level)
 
-    return _trial(take, covering(rule or TimingRule(), budget), progress)
+    return _trial(target, take, covering(rule or TimingRule(), budget), progress)
 
 
 def judge_alone(
@@ -188,7 +146,7 @@ def judge_alone(
         measured = sitting(target, only, current, progress)
         return judge_sitting(measured, only, budget, {}, current.level)
 
-    return _trial(take, covering(rule or TimingRule(), budget), progress)
+    return _trial(target, take, covering(rule or TimingRule(), budget), progress)
 
 
 def persevere(
@@ -264,12 +222,13 @@ def _spoiled(
     return spoiled
 
 
-def _trial(take: Callable[[TimingRule], Attempt], rule: TimingRule, progress: Progress) -> Trial:
-    def rest(seconds: float) -> None:
-        progress(f"cooling down for {seconds:g} s before measuring again", 0.0)
-        time.sleep(seconds)
-
-    attempts = persevere(take, rule, rest)
+def _trial(
+    target: Target,
+    take: Callable[[TimingRule], Attempt],
+    rule: TimingRule,
+    progress: Progress,
+) -> Trial:
+    attempts = persevere(take, rule, lambda _: cool(target, rule, progress))
     last = attempts[-1]
     return Trial(last.dense, last.candidate, last.verdict, attempts)
 
@@ -278,17 +237,3 @@ def _turns(names: tuple[str, ...], count: int) -> list[str]:
     """Every name `count` times, each round in the reverse order of the one before."""
     rounds = [names if i % 2 == 0 else names[::-1] for i in range(count)]
     return [name for each in rounds for name in each]
-
-
-def _common(processes: tuple[ProcessSamples, ...]) -> dict[str, str]:
-    """The conditions, with all values of one that changed between processes."""
-    names = dict.fromkeys(name for each in processes for name in each.conditions)
-    return {
-        name: ", ".join(dict.fromkeys(each.conditions.get(name, "none") for each in processes))
-        for name in names
-    }
-
-
-def _range(counts: list[int]) -> str:
-    low, high = min(counts, default=0), max(counts, default=0)
-    return str(low) if low == high else f"{low} to {high}"

@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional, TextIO, Type
 from targets.agent.commands import COMMANDS, Request
 from targets.agent.runtime import runtime_named
 from targets.agent.version import EXPECTED, VERSION
-from targets.errors import ConversionError, EdgesmithError
+from targets.errors import ConversionError, EdgesmithError, MeasurementInvalid
 from targets.measurement import TimingRule
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -72,6 +72,8 @@ def _kind(error: BaseException, request: Request) -> str:
         return "missing"
     if isinstance(error, MemoryError) or "bad_alloc" in str(error):
         return "memory"
+    if isinstance(error, MeasurementInvalid):
+        return "invalid"
     if isinstance(error, EdgesmithError):
         return "unsupported" if isinstance(error, ConversionError) else "artifact"
     phrases = runtime_named(request.runtime).UNSUPPORTED

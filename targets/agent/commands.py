@@ -1,6 +1,5 @@
 """The agent's commands: each takes a request and gives a JSON-able answer."""
 
-import resource
 import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import Callable, Dict, List, Mapping, Tuple
@@ -10,11 +9,13 @@ import numpy as np
 from targets.agent.conditions import conditions
 from targets.agent.energy import energy_round
 from targets.agent.fingerprint import fingerprint
+from targets.agent.heat import Throttling
 from targets.agent.memory import PeakMemory
 from targets.agent.power import Sensor, sensor_of
 from targets.agent.runtime import Runtime, Session, runtime_named
 from targets.agent.timing import random_inputs, time_session
 from targets.agent.turns import Timed, time_in_turns
+from targets.agent.watched import Watched
 from targets.energy import EnergyRound
 from targets.errors import ArtifactError, EnvironmentFault
 from targets.measurement import TimingRule
@@ -66,6 +67,11 @@ def identify(request: Request) -> Answer:
     return {"device": told, "runtime_version": runtime_named(request.runtime).version()}
 
 
+def heat(request: Request) -> Answer:
+    """Whether the device holds its clock down at this moment."""
+    return {"throttling": Throttling().told()}
+
+
 def latency(request: Request) -> Answer:
     """The times of this process, as ProcessSamples has them."""
     runtime = runtime_named(request.runtime)
@@ -73,11 +79,11 @@ def latency(request: Request) -> Answer:
     session = _ready(runtime, request)
     load_ns = time.perf_counter_ns() - start
     raw = random_inputs(session.inputs, request.seed)
-    preempted = _preemptions()
+    watched = Watched()
     times = time_session(session.invoke, raw, request.rule)
-    told = _conditions(runtime, session, request)
-    told["preemptions"] = str(_preemptions() - preempted)
-    return {**times, "load_ns": load_ns, "conditions": told}
+    told = {**_conditions(runtime, session, request), **watched.conditions()}
+    share = watched.waiting_share
+    return {**times, "load_ns": load_ns, "conditions": told, "waiting_share": share}
 
 
 def turns(request: Request) -> Answer:
@@ -90,13 +96,13 @@ def turns(request: Request) -> Answer:
         loads.append(time.perf_counter_ns() - start)
         sessions.append(session)
         timed.append(Timed(session.invoke, random_inputs(session.inputs, request.seed)))
-    preempted = _preemptions()
+    watched = Watched()
     times = time_in_turns(timed, request.rule, request.rounds, request.seed)
-    told = {"shared_process": f"{len(timed)} models in turns"}
-    told["preemptions"] = str(_preemptions() - preempted)
+    told = {"shared_process": f"{len(timed)} models in turns", **watched.conditions()}
+    share = {"waiting_share": watched.waiting_share}
     conditions = [{**_conditions(runtime, session, request), **told} for session in sessions]
     answers = zip(times, loads, conditions)
-    return {"models": [{**t, "load_ns": load, "conditions": c} for t, load, c in answers]}
+    return {"models": [{**t, "load_ns": load, "conditions": c, **share} for t, load, c in answers]}
 
 
 def memory(request: Request) -> Answer:
@@ -144,6 +150,7 @@ def infer(request: Request) -> Answer:
 COMMANDS: Mapping[str, Callable[[Request], Answer]] = {
     "describe": describe,
     "identify": identify,
+    "heat": heat,
     "latency": latency,
     "turns": turns,
     "memory": memory,
@@ -156,11 +163,6 @@ def _ready(runtime: Runtime, request: Request) -> Session:
     session = runtime.Session(request.model, request.threads)
     session.prepare()
     return session
-
-
-def _preemptions() -> int:
-    """How often this process had to give its core to another: how busy the machine is."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def _conditions(runtime: Runtime, session: Session, request: Request) -> Dict[str, str]:

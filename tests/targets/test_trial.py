@@ -8,6 +8,7 @@ import pytest
 from targets import trial
 from targets.artifact import Artifact
 from targets.budget import Budget, Observation
+from targets.cooling import cool
 from targets.device import DeviceProfile
 from targets.energy import EnergyRound
 from targets.errors import UsageError
@@ -146,6 +147,19 @@ def test_an_unmeasurable_limit_does_not_hide_an_undecided_one() -> None:
     assert [line.status for line in found.verdict.lines] == ["PASS", "UNVERIFIED"]
 
 
+def test_a_throttled_device_rests_until_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Scripted({"small": [at(1)]})
+    said = ["throttled: a", "throttled: a", "none"]
+    monkeypatch.setattr(target, "throttling", lambda: said.pop(0), raising=False)
+    rested: list[float] = []
+    monkeypatch.setattr("targets.cooling.time.sleep", rested.append)
+    cool(target, replace(RULE, cool_down_s=5.0), lambda *_: None)
+    assert (rested, said) == ([5.0] * 3, [])
+    monkeypatch.setattr(target, "throttling", lambda: "throttled: a")
+    cool(target, replace(RULE, cool_down_s=5.0, cool_down_max_s=20.0), lambda *_: None)
+    assert len(rested) == 3 + 4
+
+
 def test_energy_and_power_are_judged_like_latency() -> None:
     # 2 W idle, 5 W under load of 2 s and 1,000 inferences: 6 mJ each.
     idle, load = (
@@ -213,6 +227,9 @@ def test_progress_rises_to_one_and_conditions_are_kept() -> None:
     assert found["dense"].conditions == {
         "cpu": "x",
         "load_average": "1",
+        "drift": "+0.0%",
+        "reference_change": "+0.0%",
+        "autocorrelation": "0.00",
         "device": "scripted",
         "processes": "5",
         "samples_per_process": "300",
