@@ -94,6 +94,8 @@ def check(
 
 
 def _profiles(names: Sequence[str], stated: Budget) -> list[DeviceProfile]:
+    if not all(names):
+        raise UsageError(f"'{','.join(names)}': name a device before and after each comma")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"device '{twice[0]}' is named twice; a device takes one job at a time")

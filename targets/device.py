@@ -121,6 +121,11 @@ class DeviceProfile(_Section):
         return "emulated" if self.link == "emulated" else "measured-on-device"
 
     @property
+    def patience(self) -> float:
+        """How many times longer than elsewhere an answer may take: emulation is slow."""
+        return 20.0 if self.link == "emulated" else 1.0
+
+    @property
     def seat(self) -> str:
         """What one job at a time may use: the device, or this machine where it is what runs."""
         return "host" if self.link in ("local", "emulated") else self.name

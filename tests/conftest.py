@@ -2,6 +2,7 @@
 and in CI every tool is installed: a test that is skipped there has failed."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from targets.address import AdbAddress, SshAddress
-from targets.device import DeviceProfile
+from targets.device import DeviceProfile, own_folder
 from targets.link.connect import link_to
 from targets.link.contract import Link
 
@@ -149,6 +150,12 @@ class Device:
     server: Sshd | Adbd
     root: Path
 
+    def write_profile(self, name: str = "board") -> None:
+        """Makes it a device of the user's, as `edgesmith devices add` does."""
+        document = {**self.profile.model_dump(mode="json", exclude_defaults=True), "name": name}
+        own_folder().mkdir(parents=True, exist_ok=True)
+        (own_folder() / f"{name}.yaml").write_text(json.dumps(document))
+
     @property
     def profile(self) -> DeviceProfile:
         kind = "ssh" if isinstance(self.server, Sshd) else "adb"
@@ -157,6 +164,14 @@ class Device:
 
     def link(self) -> Link:
         return link_to(self.profile)
+
+    def wait_for_agent(self) -> None:
+        """Until a model is measured there."""
+        deadline = time.monotonic() + 60
+        while not any(self.root.glob("s-*/running")) or not any(self.root.glob("s-*/*/model.*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(3)
 
     def left(self) -> list[str]:
         """What there is below the root, once keepers had the time to clean up."""
@@ -171,6 +186,7 @@ def device(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Device:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     server = request.getfixturevalue("sshd" if request.param == "ssh" else "adbd")
     return Device(server, tmp_path / "there")
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from targets.errors import EnvironmentFault
 
 _TARGETS = Path(__file__).resolve().parents[1]
-_BESIDE = ("__init__", "artifact", "disturbance", "energy", "errors", "measurement")
 _START = b"from targets.agent.__main__ import main\n\nmain()\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that an archive can tell
 

@@ -1,11 +1,13 @@
 """From a device's profile to the link that reaches it."""
 
 import json
+import os
 import platform
+from pathlib import Path
 from weakref import WeakValueDictionary
 
 from targets.device import DeviceProfile
-from targets.errors import DeviceUnreachable, UsageError
+from targets.errors import DeviceUnreachable, EnvironmentFault, UsageError
 from targets.link import scripts
 from targets.link.contract import Link, Shell
 from targets.link.local import Local
@@ -21,8 +23,8 @@ _open: WeakValueDictionary[str, Local | Remote] = WeakValueDictionary()
 def link_to(device: DeviceProfile) -> Link:
     """The link that the profile names; a remote device is reached at first need.
 
-    Raises UsageError for a profile without an address, and DeviceUnreachable where it does not fit
-    this machine or is for estimates only.
+    Raises UsageError for a profile without an address, DeviceUnreachable where it does not fit this
+    machine or is for estimates only, and EnvironmentFault where an emulated one is not set up.
     """
     key = json.dumps(device.model_dump(mode="json"), sort_keys=True)
     link = _open.get(key)
@@ -56,12 +58,25 @@ def _made(device: DeviceProfile) -> Local | Remote:
 
 
 def _local(device: DeviceProfile) -> Local:
-    if device.link == "local" and device.arch != platform.machine():
+    if device.link == "emulated":
+        return Local(device.python or _emulated_python(device))
+    if device.arch != platform.machine():
         raise DeviceUnreachable(
             f"device '{device.name}' is {device.arch} and its link is this machine, "
             f"which is {platform.machine()}"
         )
     return Local() if device.python is None else Local(device.python)
+
+
+def _emulated_python(device: DeviceProfile) -> str:
+    """Where scripts/emulate-aarch64 puts it."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    python = Path(data) / "edgesmith" / device.name / "python"
+    if not python.exists():
+        raise EnvironmentFault(
+            f"device '{device.name}' is not set up on this machine; run scripts/emulate-aarch64"
+        )
+    return str(python)
 
 
 def _place(device: DeviceProfile) -> Place:
