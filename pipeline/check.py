@@ -178,10 +178,11 @@ def show(document: dict[str, Any], verdict: Verdict | None, as_json: bool) -> No
     for note in document["notes"]:
         console.print(f"note: {note}", markup=False)
     if verdict:
-        _print_verdict(verdict, console)
+        print_verdict(verdict, console)
 
 
-def _print_verdict(verdict: Verdict, console: RichConsole) -> None:
+def print_verdict(verdict: Verdict, console: RichConsole) -> None:
+    """Prints each limit's line and the verdict."""
     lines = Table("limit", "budget", "observed", "bound", "status", "why", box=None, pad_edge=False)
     for line in verdict.lines:
         numbers = (line.budget, line.observed, line.bound)

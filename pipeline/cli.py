@@ -54,6 +54,12 @@ Confidence = Annotated[
     float | None,
     typer.Option(help="Of what passes; without it, 0.95.", show_default=False),
 ]
+Sustained = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MINUTES", help="Load for so long; its last part counts.", show_default=False
+    ),
+]
 Model = Annotated[Path, typer.Argument(help="A .tflite, .onnx or .xml file.")]
 
 
@@ -94,6 +100,7 @@ def measure(
     device: Device = None,
     processes: Processes = None,
     samples: Samples = None,
+    sustained: Sustained = None,
     as_json: Json = False,
 ) -> None:
     """Measures a model file on a device."""
@@ -103,6 +110,10 @@ def measure(
         from targets.sign_test import asked_rule
 
         rule = asked_rule(processes, samples)
+        if sustained is not None:
+            from pipeline import sustain
+
+            return sustain.show(model, device or "host", sustained, rule, as_json)
         return checking.measure(model, device or "host", as_json, rule)
 
     leave_with(door, as_json)
@@ -117,6 +128,7 @@ def check(
     processes: Processes = None,
     samples: Samples = None,
     confidence: Confidence = None,
+    sustained: Sustained = None,
     as_json: Json = False,
 ) -> None:
     """Judges a model file, ours or not, against limits on a device."""
@@ -128,6 +140,11 @@ def check(
 
         rule = asked_rule(processes, samples, confidence)
         limits, names = tuple(limit or ()), (device or "host").split(",")
+        if sustained is not None:
+            from pipeline import sustain
+
+            stated = sustained, rule, as_json, limits, budget
+            return sustain.check(model, device or "host", *stated)
         if len(names) > 1:
             return fleet.check(model, names, limits, budget, as_json, rule)
         return checking.check(model, device or "host", limits, budget, as_json, rule)

@@ -50,7 +50,7 @@ class EnergyRound:
 
     def net_mj(self) -> float:
         """The energy above idle, per inference, in mJ."""
-        above = self._joules(self.load) - self._idle_w() * _seconds(self.load)
+        above = self._joules(self.load) - self.idle_w() * _seconds(self.load)
         return 1e3 * above / self.inferences
 
     def power_w(self) -> float:
@@ -67,7 +67,7 @@ class EnergyRound:
         powers = [*self._powers(self.idle_before), *self._powers(self.idle_after)]
         mean = math.fsum(powers) / len(powers)
         spread = math.sqrt(math.fsum((one - mean) ** 2 for one in powers) / (len(powers) - 1))
-        net = self.power_w() - self._idle_w()
+        net = self.power_w() - self.idle_w()
         return net / spread if spread else math.copysign(math.inf, net)
 
     def fault(self) -> Optional[str]:
@@ -93,7 +93,7 @@ class EnergyRound:
             "after the load": self.idle_after,
         }
 
-    def _idle_w(self) -> float:
+    def idle_w(self) -> float:
         """The mean power of both idle phases, each by its length."""
         idle = (self.idle_before, self.idle_after)
         return math.fsum(map(self._joules, idle)) / math.fsum(map(_seconds, idle))
@@ -113,19 +113,30 @@ class EnergyRound:
 def missing_reason(rounds: Sequence[EnergyRound]) -> Optional[str]:
     """Why there are no readings, or None."""
     if not rounds:
-        return "not measured: no limit asks for it"
+        return "no limit asked for it"
     return next((each.reason for each in rounds if each.reason), None)
 
 
-def energy_summary(rounds: Sequence[EnergyRound]) -> Dict[str, Union[float, str]]:
-    """What a report tells of energy: medians over rounds, or "unavailable: reason"."""
+def energy_mj(rounds: Sequence[EnergyRound]) -> Union[float, str]:
+    """The net energy of an inference, the median over rounds; or "unavailable: reason"."""
     reason = missing_reason(rounds) or invalid_reason(rounds)
     if reason:
-        return {"energy_mj": f"unavailable: {reason}"}
+        return f"unavailable: {reason}"
+    return statistics.median(each.net_mj() for each in rounds)
+
+
+def energy_conditions(rounds: Sequence[EnergyRound]) -> Dict[str, str]:
+    """What read the energy, and what else it read, medians over rounds; empty where none did."""
+    if missing_reason(rounds) or invalid_reason(rounds):
+        return {}
+    gross = statistics.median(each.gross_mj() for each in rounds)
+    power = statistics.median(each.power_w() for each in rounds)
+    idle = statistics.median(each.idle_w() for each in rounds)
     return {
-        "energy_mj": statistics.median(each.net_mj() for each in rounds),
-        "energy_gross_mj": statistics.median(each.gross_mj() for each in rounds),
-        "power_w": statistics.median(each.power_w() for each in rounds),
+        "energy_sensor": rounds[0].sensor,
+        "energy_gross_mj": f"{gross:.4g}",
+        "power_w": f"{power:.4g}",
+        "idle_power_w": f"{idle:.4g}",
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from targets.disturbance import THROTTLED, disturbance
-from targets.energy import EnergyRound, energy_from_json, energy_summary
+from targets.energy import EnergyRound, energy_from_json, energy_mj
 from targets.errors import ArtifactError
 
 PROVENANCES = ("measured-on-device", "measured-host", "emulated", "modelled")
@@ -195,7 +195,7 @@ class Measurement:
             "peak_memory_mb": _median_or(self.peak_memory_mb(), self.memory_reason()),
             "load_ms": self._time(lambda each: each.load_ns),
             "first_inference_ms": self._time(lambda each: each.first_inference_ns),
-            **energy_summary(self.energy),
+            "energy_mj": energy_mj(self.energy),
             "provenance": self.provenance,
             "conditions": dict(self.conditions),
         }

@@ -13,7 +13,7 @@ from targets.artifact import Artifact
 from targets.budget import Budget, Observation, Verdict, judge
 from targets.disturbance import disturbance
 from targets.errors import UsageError
-from targets.limit import LATENCY_LIMITS, Relative
+from targets.limit import ENERGY_LIMITS, LATENCY_LIMITS
 from targets.measurement import ProcessSamples, TimingRule, order_statistic
 from targets.observing import observe
 from targets.progress import Progress, in_silence
@@ -23,6 +23,8 @@ from targets.target import Target
 LONGEST_POINT_S = 30.0
 LEAST_POINTS = 10
 MOST_MINUTES = 24 * 60.0
+_LEFT_OUT = ("peak_memory_mb", *ENERGY_LIMITS)
+_NOT_MEASURED = "sustained load is judged by latency alone"
 _WARMUP_S = 0.5  # the load itself has warmed the device; caches are warm after some inferences
 
 
@@ -58,10 +60,7 @@ class Sustained:
         return order_statistic(last, 0.5) / order_statistic(first, 0.5) - 1.0
 
     def verdict(self, budget: Budget, rule: TimingRule) -> Verdict:
-        """The last part by absolute limits. Raises UsageError for a limit in percent of dense."""
-        for name, limit in budget.limits().items():
-            if isinstance(limit, Relative):
-                raise UsageError(f"limit '{name}' is '{limit}'; a file alone takes absolute limits")
+        """The last part by absolute limits."""
         return judge(budget.against({}), self.observations, rule.level)
 
 
@@ -110,7 +109,8 @@ def _sustained(
     seen = observe(measured, artifact)
     busy = disturbance([_Steady(one.waiting_share) for one in last])
     latency = {name: replace(seen[name], invalid_reason=busy) for name in LATENCY_LIMITS}
-    return Sustained(curve, tuple(last), {**seen, **latency})
+    left_out = {name: Observation(missing_reason=_NOT_MEASURED) for name in _LEFT_OUT}
+    return Sustained(curve, tuple(last), {**seen, **latency, **left_out})
 
 
 @dataclass(frozen=True)

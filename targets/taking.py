@@ -2,7 +2,7 @@
 
 from targets.artifact import Artifact
 from targets.autocorrelation import autocorrelation
-from targets.energy import EnergyRound
+from targets.energy import EnergyRound, energy_conditions
 from targets.measurement import Measurement, MemoryPhases, ProcessSamples, TimingRule, median
 from targets.target import Target
 
@@ -52,6 +52,7 @@ def measurement_of(
     conditions = {
         **_common(processes),
         **_noise(processes),
+        **energy_conditions(energy),
         "device": target.device.name,
         "processes": str(len(processes)),
         "samples_per_process": _range([len(each.latency_ns) for each in processes]),

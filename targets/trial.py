@@ -137,9 +137,7 @@ def judge_alone(
 
     Raises UsageError for a limit in percent of dense, since there is no dense artifact.
     """
-    for name, limit in budget.limits().items():
-        if isinstance(limit, Relative):
-            raise UsageError(f"limit '{name}' is '{limit}'; a file alone takes absolute limits")
+    absolute_only(budget)
     only = {CANDIDATE: artifact}
 
     def take(current: TimingRule) -> Attempt:
@@ -147,6 +145,13 @@ def judge_alone(
         return judge_sitting(measured, only, budget, {}, current.level)
 
     return _trial(target, take, covering(rule or TimingRule(), budget), progress)
+
+
+def absolute_only(budget: Budget) -> None:
+    """Raises UsageError for a limit in percent of dense, where there is no dense artifact."""
+    for name, limit in budget.limits().items():
+        if isinstance(limit, Relative):
+            raise UsageError(f"limit '{name}' is '{limit}'; a file alone takes absolute limits")
 
 
 def persevere(

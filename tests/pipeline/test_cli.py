@@ -188,6 +188,7 @@ def test_check_of_a_file_that_is_no_model(tmp_path, name):
         (("--processes", "5", "--confidence", "0.99"), "at least 8"),
         (("--samples", "0"), "at least 1"),
         (("--confidence", "1"), "from 0.5 to 0.9999"),
+        (("--sustained", "5", "--limit", "latency_ms.p95=50% of dense"), "absolute limits"),
     ],
 )
 def test_too_little_to_decide_by_is_a_usage_error(

@@ -6,8 +6,9 @@ import pytest
 
 from targets.energy import (
     EnergyRound,
+    energy_conditions,
     energy_from_json,
-    energy_summary,
+    energy_mj,
     invalid_reason,
     missing_reason,
 )
@@ -53,10 +54,13 @@ def test_idle_is_weighed_by_its_length() -> None:
 
 def test_the_median_of_five_is_told() -> None:
     rounds = [replace(ROUND, inferences=count) for count in (9000, 10_000, 10_000, 10_000, 30_000)]
-    told = energy_summary(rounds)
-    assert told["energy_mj"] == pytest.approx(9.0, rel=1e-3)
-    assert told["energy_gross_mj"] == pytest.approx(15.0, rel=1e-3)
-    assert told["power_w"] == pytest.approx(5.0, rel=1e-3)
+    assert energy_mj(rounds) == pytest.approx(9.0, rel=1e-3)
+    assert energy_conditions(rounds) == {
+        "energy_sensor": "a sensor",
+        "energy_gross_mj": "15",
+        "power_w": "5",
+        "idle_power_w": "2",
+    }
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,8 @@ def test_the_median_of_five_is_told() -> None:
 )
 def test_what_is_invalid(one: EnergyRound, told: str) -> None:
     assert told in str(invalid_reason([one] * 5))
-    assert str(energy_summary([one] * 5)["energy_mj"]).startswith("unavailable: ")
+    assert str(energy_mj([one] * 5)).startswith("unavailable: ")
+    assert energy_conditions([one] * 5) == {}
 
 
 def test_one_disturbed_round_of_five_is_borne() -> None:
@@ -85,11 +90,9 @@ def test_one_disturbed_round_of_five_is_borne() -> None:
 
 
 def test_no_readings_have_a_reason() -> None:
-    assert "no limit asks" in str(missing_reason([]))
+    assert "no limit asked" in str(missing_reason([]))
     assert missing_reason([ROUND, EnergyRound(reason="no sensor")]) == "no sensor"
-    assert energy_summary([EnergyRound(reason="no sensor")]) == {
-        "energy_mj": "unavailable: no sensor"
-    }
+    assert energy_mj([EnergyRound(reason="no sensor")]) == "unavailable: no sensor"
 
 
 def test_a_round_survives_json() -> None:

@@ -81,12 +81,6 @@ def test_only_the_first_process_warms_up_for_long(monkeypatch: pytest.MonkeyPatc
     assert [rule.warmup_max_s for rule in target.rules] == [8.0, *[0.5] * 9]
 
 
-def test_a_limit_in_percent_has_nothing_to_be_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = sustained(monkeypatch, Warming(1e9), 1)
-    with pytest.raises(UsageError, match="absolute limits"):
-        found.verdict(Budget.model_validate({"latency_ms": {"p50": "50% of dense"}}), TimingRule())
-
-
 @pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf"), 1e6])
 def test_minutes_that_are_none(monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
     with pytest.raises(UsageError, match="minutes of load"):
