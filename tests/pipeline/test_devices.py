@@ -126,7 +126,8 @@ def test_a_model_is_checked_there(device, model):
     assert found["verdict"]["lines"][0]["observed"] < 1000
 
 
-def test_several_devices_make_one_table_and_one_exit_code(device, model):
+def test_several_devices_make_one_table_and_one_exit_code(device, model, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     device.write_profile()
     names = "board,host"
     result = invoke("check", model, "--device", names, "--limit", "size_kb=1e-6")
