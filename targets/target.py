@@ -185,7 +185,8 @@ class Target:
     ) -> dict[str, Any]:
         placed = {**request, "model": self._placed(artifact), "threads": self.threads,
                   "cores": self.device.pin}  # fmt: skip
-        call = Call(placed, str(artifact.path), self.runtime, timeout_s, **blames)
+        patience_s = timeout_s * self.device.patience
+        call = Call(placed, str(artifact.path), self.runtime, patience_s, **blames)
         with occupied(self.device.seat):
             return ask(self.link, call)
 
