@@ -125,6 +125,7 @@ class Observation:
     """What was seen of one limit: samples per process, or one number; with its provenance.
 
     With a quantile each process counts by its own quantile, without one by its maximum.
+    `unmeasured_reason` says why the number is one that was not measured.
     """
 
     samples: tuple[tuple[float, ...], ...] = ()
@@ -133,6 +134,7 @@ class Observation:
     provenance: str = "measured-on-device"
     invalid_reason: str | None = None
     missing_reason: str | None = None
+    unmeasured_reason: str | None = None
 
     def values(self) -> list[float]:
         """One number per process, or the single number; empty where nothing was observed."""
@@ -246,7 +248,9 @@ def _unjudged(
     if budget is None:
         return "UNVERIFIED", "the dense baseline was not measured"
     if observation.provenance != "measured-on-device":
-        return "UNVERIFIED", f"only {observation.provenance}, not measured on the device"
+        told = f"only {observation.provenance}, not measured on the device"
+        reason = observation.unmeasured_reason
+        return "UNVERIFIED", f"{told}: {reason}" if reason else told
     return None
 
 

@@ -13,6 +13,7 @@ from targets.cooling import cool
 from targets.errors import UsageError
 from targets.limit import ENERGY_LIMITS, LATENCY_LIMITS, Relative
 from targets.measurement import Measurement, TimingRule
+from targets.modelled import instead
 from targets.observing import observe
 from targets.occupancy import all_occupied
 from targets.progress import Progress, in_silence
@@ -207,6 +208,8 @@ def judge_sitting(
         name: {**observe(measured[name], artifacts[name]), **facts.get(name, {})}
         for name in measured
     }
+    for name, each in seen.items():
+        each.update(instead(budget, each, artifacts[name]))
     dense = seen.get(DENSE, {})
     absolute = budget.against({limit: each.values() for limit, each in dense.items()})
     candidate = {**seen[CANDIDATE], **_spoiled(budget, dense, seen[CANDIDATE])}
