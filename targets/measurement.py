@@ -134,7 +134,8 @@ class MemoryPhases:
     """Peak resident bytes of each phase of one process, the peak being reset between them.
 
     `import_bytes` is what is resident once the runtime is imported. A phase that could not be
-    read is None and `reason` says why.
+    read is None and `reason` says why. `pss_bytes` is the proportional share after inference,
+    `cgroup_peak_bytes` the control group's peak; neither is judged, None where it can't be read.
     """
 
     import_bytes: Optional[int] = None
@@ -142,6 +143,8 @@ class MemoryPhases:
     prepare_bytes: Optional[int] = None
     infer_bytes: Optional[int] = None
     reason: Optional[str] = None
+    pss_bytes: Optional[int] = None
+    cgroup_peak_bytes: Optional[int] = None
 
     def above_import_bytes(self) -> Optional[int]:
         """The inference phase's peak above the process after its imports."""
@@ -239,7 +242,8 @@ def process_from_json(document: Mapping[str, Any]) -> ProcessSamples:
 
 def memory_from_json(document: Mapping[str, Any]) -> MemoryPhases:
     """One process's memory phases. Raises ArtifactError where a key is wrong."""
-    return MemoryPhases(**_checked(MemoryPhases, document))
+    others = {"pss_bytes": None, "cgroup_peak_bytes": None}
+    return MemoryPhases(**_checked(MemoryPhases, {**others, **document}))
 
 
 def least_samples(quantile: float) -> int:

@@ -6,6 +6,7 @@ from targets.energy import EnergyRound, energy_conditions
 from targets.measurement import Measurement, MemoryPhases, ProcessSamples, TimingRule, median
 from targets.target import Target
 
+_PHASES = ("import", "load", "prepare", "infer", "pss", "cgroup_peak")
 TIMING, MEMORY, ENERGY = "timing", "memory of", "energy of"
 
 
@@ -53,6 +54,7 @@ def measurement_of(
         **_common(processes),
         **_noise(processes),
         **energy_conditions(energy),
+        **_phases(memory),
         "device": target.device.name,
         "processes": str(len(processes)),
         "samples_per_process": _range([len(each.latency_ns) for each in processes]),
@@ -60,6 +62,16 @@ def measurement_of(
     return Measurement(
         artifact.sha256, target.runtime, processes, memory, target.provenance, conditions, energy
     )
+
+
+def _phases(memory: tuple[MemoryPhases, ...]) -> dict[str, str]:
+    """Peak memory by phase, medians in MB; what prepare adds to load is the runtime's arena."""
+    told = {}
+    for name in _PHASES:
+        found = [one for one in (getattr(each, f"{name}_bytes") for each in memory) if one]
+        if found:
+            told[f"memory_{name}_mb"] = f"{median(found) / 1e6:.1f}"
+    return told
 
 
 def _noise(processes: tuple[ProcessSamples, ...]) -> dict[str, str]:

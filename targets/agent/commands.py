@@ -13,6 +13,7 @@ from targets.agent.heat import Throttling
 from targets.agent.memory import PeakMemory
 from targets.agent.power import Sensor, sensor_of
 from targets.agent.runtime import Runtime, Session, runtime_named
+from targets.agent.shared_memory import cgroup_peak_bytes, pss_bytes
 from targets.agent.timing import random_inputs, time_session
 from targets.agent.turns import Timed, time_in_turns
 from targets.agent.watched import Watched
@@ -118,7 +119,8 @@ def memory(request: Request) -> Answer:
     for _ in range(_SETTLING_INFERENCES):
         session.invoke(raw)
     found["infer_bytes"] = peak.phase_bytes()
-    return {**found, "reason": peak.reason}
+    others = {"pss_bytes": pss_bytes(), "cgroup_peak_bytes": cgroup_peak_bytes()}
+    return {**found, "reason": peak.reason, **others}
 
 
 def energy(request: Request) -> Answer:

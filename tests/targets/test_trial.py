@@ -233,4 +233,8 @@ def test_progress_rises_to_one_and_conditions_are_kept() -> None:
         "device": "scripted",
         "processes": "5",
         "samples_per_process": "300",
+        "memory_import_mb": "0.0",
+        "memory_load_mb": "0.0",
+        "memory_prepare_mb": "0.0",
+        "memory_infer_mb": "0.4",
     }

@@ -64,6 +64,8 @@ def test_stdout_is_one_document_whatever_the_runtime_says(models: Path) -> None:
         "prepare_bytes",
         "infer_bytes",
         "reason",
+        "pss_bytes",
+        "cgroup_peak_bytes",
     }
     assert b"XNNPACK" in completed.stderr  # LiteRT's chatter, which must not mix in
 
