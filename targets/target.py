@@ -20,7 +20,7 @@ from targets.artifact import (
     format_of,
 )
 from targets.calling import Call, ask
-from targets.device import DeviceProfile
+from targets.device import DeviceProfile, load
 from targets.energy import EnergyRound, energy_from_json
 from targets.errors import ArtifactError, DeviceUnreachable, EnvironmentFault, UsageError
 from targets.link.connect import link_to
@@ -215,7 +215,13 @@ def find(device: DeviceProfile, runtime: str) -> Target:
             f"device '{device.name}' has no runtime '{runtime}'{hint} "
             f"It has: {', '.join(device.runtimes)}"
         )
-    return Target(device, runtime, link_to(device), device.threads)
+    link = link_to(device)
+    if runtime in device.vendor:
+        from targets.vendor import VendorTarget  # which is a Target, so that it imports this module
+
+        here = find(load("host"), runtime)
+        return VendorTarget(device, runtime, link, device.threads, here=here)
+    return Target(device, runtime, link, device.threads)
 
 
 def _told_well(read: Callable[[Mapping[str, Any]], _T], answer: Mapping[str, Any]) -> _T:
