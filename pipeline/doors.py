@@ -23,7 +23,7 @@ from pipeline.task import load_for
 from pipeline.workspace import Workspace
 from targets import device as devices
 from targets import target as targets
-from targets.errors import ConversionError
+from targets.errors import ConversionError, DeviceUnreachable
 from targets.measurement import TimingRule
 
 RUNS = Path("runs")
@@ -86,9 +86,20 @@ def make(order: Order, console: Console) -> tuple[Report, Path]:
     """Runs an order; returns the report and the run folder."""
     points = order.points(order.loaded())
     with desk_for(order, console) as desk:
-        report = deliver(desk, execute(desk, points))
+        try:
+            report = deliver(desk, execute(desk, points))
+        except DeviceUnreachable as error:
+            raise DeviceUnreachable(f"{error}; {_kept(desk)}") from error
         _tell_reuse(desk)
         return report, desk.workspace.folder
+
+
+def _kept(desk: Desk) -> str:
+    count = len(desk.workspace.made) + len(desk.workspace.reused)
+    return (
+        f"{count} finished steps are kept in {desk.workspace.folder}, and the same command goes on "
+        "from there"
+    )
 
 
 def _tell_reuse(desk: Desk) -> None:

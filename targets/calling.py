@@ -16,6 +16,7 @@ from targets.errors import (
     MeasurementInvalid,
 )
 from targets.link.contract import Completed, Link
+from targets.too_old import needed
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
 _LONGEST_MESSAGE = 400
@@ -99,7 +100,8 @@ def _crash(number: int, runtime: str) -> str:
 def _error(told: object, call: Call) -> EdgesmithError:
     if not isinstance(told, Mapping):
         return DeviceUnreachable(f"the agent's error is malformed: {_shortened(repr(told))}")
-    kind, message = str(told.get("kind")), _shortened(str(told.get("message")))
+    kind, whole = str(told.get("kind")), str(told.get("message"))
+    message = needed(whole) or _shortened(whole)
     if kind == "missing":
         cure = f"install {call.runtime} there"
         return EnvironmentFault(f"{call.runtime} can't be imported: {message}; {cure}")
@@ -110,6 +112,8 @@ def _error(told: object, call: Call) -> EdgesmithError:
         "unsupported": ConversionError,
     }
     text = _OUT_OF_MEMORY if kind == "memory" else message
+    if needed(whole):
+        return ConversionError(f"{call.model}: {call.runtime} can't run it: {text}")
     return classes.get(kind, call.blames)(f"{call.model}: {call.runtime} can't run it: {text}")
 
 

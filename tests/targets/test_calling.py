@@ -94,6 +94,35 @@ def test_failures_while_reading(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            "Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'. An older version of "
+            "this builtin might be supported. Are you using an old TFLite binary?",
+            "needs a TFLite with version 12 of FULLY_CONNECTED",
+        ),
+        (
+            "ONNX Runtime only *guarantees* support for models stamped with official released "
+            "onnx opset versions. Opset 21 is under development and support for this is limited. "
+            "Current official support for domain ai.onnx is till opset 19.",
+            r"has opset 21 and it takes 19 at most; it needs onnxruntime 1\.18",
+        ),
+        (
+            "Unsupported model IR version: 10, max supported IR version: 8",
+            r"has IR version 10 and it takes 8 at most; it needs onnxruntime 1\.18",
+        ),
+        (
+            "Unsupported model IR version: 99, max supported IR version: 12",
+            "it needs the newest onnxruntime",
+        ),
+    ],
+)
+def test_a_model_that_is_too_new_says_what_it_needs(message: str, told: str) -> None:
+    with pytest.raises(ConversionError, match=told):
+        ask(Scripted(refused("runtime", message)), call(ArtifactError))
+
+
 def test_a_crash_after_a_good_reading_is_the_runtimes() -> None:
     with pytest.raises(ConversionError, match="SIGABRT"):
         ask(Scripted(Completed(-signal.SIGABRT, b"", b"")), call())
