@@ -16,7 +16,8 @@ from targets.artifact import RUNTIME_OF_FORMAT, format_of
 from targets.budget import Budget, Verdict
 from targets.budget_file import read_budget
 from targets.device import DeviceProfile
-from targets.errors import UsageError
+from targets.errors import DeviceUnreachable, UsageError
+from targets.estimates import estimated
 from targets.limit import Relative, limit_from_text
 from targets.measurement import Measurement, TimingRule
 from targets.occupancy import occupied
@@ -94,14 +95,23 @@ def checked(
 ) -> Checked:
     """Measures a model file on a device, which nobody else uses meanwhile, and judges it.
 
+    A device without a link is judged by estimates, which leave every limit but size unverified.
     Without a stated limit the device's own budget holds. Raises as `check` does.
     """
     judged_by = stated if stated.limits() else _own_budget(profile, console)
+    if profile.link == "none":
+        estimate, attempt = estimated(model, profile, judged_by)
+        told = document(model, profile.name, estimate, attempt.candidate)
+        return Checked(told, attempt.verdict)
     with occupied(profile.seat, console.remark):
         target, description = described(model, profile.name, console)
         console.step(f"measuring {model.name} on {profile.name} with {target.runtime}")
         artifact = description.artifact
-        trial = judge_alone(target, artifact, judged_by, rule=rule, progress=console.progress)
+        try:
+            trial = judge_alone(target, artifact, judged_by, rule=rule, progress=console.progress)
+        except DeviceUnreachable as error:
+            kept = "nothing is kept, since a sitting counts only as a whole"
+            raise DeviceUnreachable(f"{error}; {kept}") from error
     return Checked(document(model, profile.name, description, trial.candidate), trial.verdict)
 
 

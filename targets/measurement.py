@@ -15,6 +15,7 @@ PROVENANCES = ("measured-on-device", "measured-host", "emulated", "modelled")
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 ENERGY_ROUNDS = 5
 ENERGY_RETRY_ROUNDS = 6  # a round takes minutes: six of six keep the level of a second sitting
+NOTHING_RAN = "no process ran"
 _SINGLE_TIMES = ("load_ns", "first_inference_ns", "reference_ns_before", "reference_ns_after")
 
 
@@ -185,6 +186,8 @@ class Measurement:
 
     def too_few(self, quantile: float) -> Optional[str]:
         """Why there are too few samples for a quantile, or None."""
+        if not self.processes:
+            return NOTHING_RAN
         least = least_samples(quantile)
         found = min((len(each.latency_ns) for each in self.processes), default=0)
         if found >= least:

@@ -7,20 +7,20 @@ from targets.artifact import Artifact
 from targets.budget import Observation
 from targets.energy import EnergyRound
 from targets.limit import LATENCY_LIMITS
-from targets.measurement import Measurement
+from targets.measurement import NOTHING_RAN, Measurement
 
 
 def observe(measurement: Measurement, artifact: Artifact) -> dict[str, Observation]:
     """What a sitting tells of every limit that it can tell of."""
-    peaks = measurement.peak_memory_mb()
-    unread = None if len(peaks) == len(measurement.memory) > 0 else measurement.memory_reason()
+        NOTHING_RAN
+        if not measurement.processes
+        else None
+        if len(peaks) == len(measurement.memory) > 0
+        else measurement.memory_reason()
+    )
     return {
         **{name: _latency(measurement, at) for name, at in LATENCY_LIMITS.items()},
-        "peak_memory_mb": Observation(
-            samples=tuple((peak,) for peak in peaks),
-            provenance=measurement.provenance,
-            missing_reason=unread,
-        ),
+        "peak_memory_mb": _memory(measurement),
         # A fact of the file, the same wherever it is.
         "size_kb": Observation(value=artifact.size_bytes / 1000),
         "energy_mj": _energy(measurement, EnergyRound.net_mj),
@@ -28,8 +28,21 @@ def observe(measurement: Measurement, artifact: Artifact) -> dict[str, Observati
     }
 
 
+def _memory(measurement: Measurement) -> Observation:
+    peaks = measurement.peak_memory_mb()
+    read = len(peaks) == len(measurement.memory) > 0
+    reason = measurement.memory_reason() if measurement.processes else NOTHING_RAN
+    return Observation(
+        samples=tuple((peak,) for peak in peaks),
+        provenance=measurement.provenance,
+        missing_reason=None if read else reason,
+    )
+
+
 def _energy(measurement: Measurement, of: Callable[[EnergyRound], float]) -> Observation:
     missing, fault = energy.missing_reason(measurement.energy), None
+    if not measurement.processes:
+        missing = NOTHING_RAN
     if missing is None:
         fault = energy.invalid_reason(measurement.energy)
     usable = missing is None and fault is None
