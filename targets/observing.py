@@ -12,12 +12,6 @@ from targets.measurement import NOTHING_RAN, Measurement
 
 def observe(measurement: Measurement, artifact: Artifact) -> dict[str, Observation]:
     """What a sitting tells of every limit that it can tell of."""
-        NOTHING_RAN
-        if not measurement.processes
-        else None
-        if len(peaks) == len(measurement.memory) > 0
-        else measurement.memory_reason()
-    )
     return {
         **{name: _latency(measurement, at) for name, at in LATENCY_LIMITS.items()},
         "peak_memory_mb": _memory(measurement),
