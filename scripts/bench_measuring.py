@@ -63,11 +63,13 @@ def main() -> int:
     rounds = QUICK_ROUNDS if asked.quick else ROUNDS
     with tempfile.TemporaryDirectory() as folder:
         models = asked.models or made(Path(folder))
-        rows = [row for runtime in PEERS for row in beside(runtime, models, rounds)]
+        rows = []
+        for row in (row for runtime in PEERS for row in beside(runtime, models, rounds)):
+            rows.append(row)
+            if not asked.json:
+                print(_told(row), flush=True)
     if asked.json:
         print(json.dumps(rows, indent=2))
-    else:
-        print("\n".join(map(_told, rows)))
     return 0 if all(row["met"] for row in rows) else 3
 
 
