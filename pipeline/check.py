@@ -1,9 +1,9 @@
 """`edgesmith measure` and `edgesmith check`: any model file on a device, with or without limits."""
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console as RichConsole
 from rich.table import Table
@@ -15,9 +15,12 @@ from targets import target as targets
 from targets.artifact import RUNTIME_OF_FORMAT, format_of
 from targets.budget import Budget, Verdict
 from targets.budget_file import read_budget
-from targets.errors import UsageError
-from targets.limit import limit_from_text
+from targets.device import DeviceProfile
+from targets.errors import DeviceUnreachable, UsageError
+from targets.estimates import estimated
+from targets.limit import Relative, limit_from_text
 from targets.measurement import Measurement, TimingRule
+from targets.occupancy import occupied
 from targets.target import Description, Target
 from targets.trial import judge_alone, sitting
 
@@ -25,19 +28,50 @@ VERDICT_CODES = {"PASS": 0, "FAIL": 3}
 UNDECIDED = 4
 
 
-def measure(model: Path, device: str, as_json: bool) -> int:
-    """Measures a model file by the full rule and prints what was seen."""
-    with Console() as console:
+class Saying(Protocol):
+    """Where progress is told: the console, or a device's share of it."""
+
+    def step(self, message: str) -> None:
+        """Says that a step begins."""
+
+    def remark(self, message: str) -> None:
+        """Says what a step found."""
+
+    def progress(self, message: str, fraction: float) -> None:
+        """How far the present step is, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A model file judged on one device: its document, and the verdict."""
+
+    document: dict[str, Any]
+    verdict: Verdict
+
+    @property
+    def code(self) -> int:
+        """The exit code that the verdict has."""
+        return VERDICT_CODES.get(self.verdict.status, UNDECIDED)
+
+
+def measure(model: Path, device: str, as_json: bool, rule: TimingRule | None = None) -> int:
+    """Measures a model file by the full rule, or the one given, and prints what was seen."""
+    with Console() as console, occupied(devices.load(device).seat, console.remark):
         target, description = described(model, device, console)
         console.step(f"measuring {model.name} on {device} with {target.runtime}")
         only = {"model": description.artifact}
-        measured = sitting(target, only, TimingRule(), console.progress)["model"]
-    _print(document(model, device, description, measured), None, as_json)
+        measured = sitting(target, only, rule or TimingRule(), console.progress)["model"]
+    show(document(model, device, description, measured), None, as_json)
     return 0
 
 
 def check(
-    model: Path, device: str, limits: tuple[str, ...], budget: Path | None, as_json: bool
+    model: Path,
+    device: str,
+    limits: tuple[str, ...],
+    budget: Path | None,
+    as_json: bool,
+    rule: TimingRule | None = None,
 ) -> int:
     """Judges a model file by limits; the exit code follows the verdict.
 
@@ -45,18 +79,43 @@ def check(
         UsageError: no limit was given, or one that needs more than the file (relative, metric).
         ArtifactError: the file is no model that its runtime can load.
     """
-    judged_by = _budget(limits, budget)
+    stated = stated_budget(limits, budget)
     with Console() as console:
-        target, description = described(model, device, console)
-        console.step(f"measuring {model.name} on {device} with {target.runtime}")
-        rule, artifact = TimingRule(), description.artifact
-        trial = judge_alone(target, artifact, judged_by, rule=rule, progress=console.progress)
-    found = document(model, device, description, trial.candidate)
-    _print(found, trial.verdict, as_json)
-    return VERDICT_CODES.get(trial.verdict.status, UNDECIDED)
+        found = checked(model, devices.load(device), stated, rule, console)
+    show(found.document, found.verdict, as_json)
+    return found.code
 
 
-def described(model: Path, device: str, console: Console) -> tuple[Target, Description]:
+def checked(
+    model: Path,
+    profile: DeviceProfile,
+    stated: Budget,
+    rule: TimingRule | None,
+    console: Saying,
+) -> Checked:
+    """Measures a model file on a device, which nobody else uses meanwhile, and judges it.
+
+    A device without a link is judged by estimates, which leave every limit but size unverified.
+    Without a stated limit the device's own budget holds. Raises as `check` does.
+    """
+    judged_by = stated if stated.limits() else _own_budget(profile, console)
+    if profile.link == "none":
+        estimate, attempt = estimated(model, profile, judged_by)
+        told = document(model, profile.name, estimate, attempt.candidate)
+        return Checked(told, attempt.verdict)
+    with occupied(profile.seat, console.remark):
+        target, description = described(model, profile.name, console)
+        console.step(f"measuring {model.name} on {profile.name} with {target.runtime}")
+        artifact = description.artifact
+        try:
+            trial = judge_alone(target, artifact, judged_by, rule=rule, progress=console.progress)
+        except DeviceUnreachable as error:
+            kept = "nothing is kept, since a sitting counts only as a whole"
+            raise DeviceUnreachable(f"{error}; {kept}") from error
+    return Checked(document(model, profile.name, description, trial.candidate), trial.verdict)
+
+
+def described(model: Path, device: str, console: Saying) -> tuple[Target, Description]:
     """A model file as its runtime on the device sees it. Raises ArtifactError for no model."""
     profile = devices.load(device)
     target = targets.find(profile, RUNTIME_OF_FORMAT[format_of(model)])
@@ -64,15 +123,23 @@ def described(model: Path, device: str, console: Console) -> tuple[Target, Descr
     return target, target.describe(model)
 
 
-def _budget(limits: tuple[str, ...], file: Path | None) -> Budget:
-    """The file's limits, with those of the command line over them."""
-    if not limits and file is None:
-        raise UsageError(
-            "check needs a limit to judge by: --limit latency_ms.p95=8 or --budget FILE; "
-            "`edgesmith measure` measures without judging"
-        )
+def stated_budget(limits: tuple[str, ...], file: Path | None) -> Budget:
+    """The file's limits, with those of the command line over them; perhaps none."""
     stated = dict(limit_from_text(text) for text in limits)
     return (read_budget(file) if file else Budget()).with_limits(stated)
+
+
+def _own_budget(profile: DeviceProfile, console: Saying) -> Budget:
+    if not profile.budget.limits():
+        raise UsageError(
+            "check needs a limit to judge by: --limit latency_ms.p95=8 or --budget FILE, since the "
+            f"profile of '{profile.name}' has no budget; `edgesmith measure` measures without "
+            "judging"
+        )
+    told = ", ".join(f"{name} {limit:g}" for name, limit in profile.budget.limits().items()
+                     if not isinstance(limit, Relative))  # fmt: skip
+    console.remark(f"judged by the budget of the device's profile: {told}")
+    return profile.budget
 
 
 def document(
@@ -102,7 +169,8 @@ def document(
     }
 
 
-def _print(document: dict[str, Any], verdict: Verdict | None, as_json: bool) -> None:
+def show(document: dict[str, Any], verdict: Verdict | None, as_json: bool) -> None:
+    """Prints a measured model file, and its verdict if there is one."""
     if as_json:
         told = {"verdict": asdict(verdict)} if verdict else {}
         print_json({**document, **told})
@@ -120,10 +188,11 @@ def _print(document: dict[str, Any], verdict: Verdict | None, as_json: bool) -> 
     for note in document["notes"]:
         console.print(f"note: {note}", markup=False)
     if verdict:
-        _print_verdict(verdict, console)
+        print_verdict(verdict, console)
 
 
-def _print_verdict(verdict: Verdict, console: RichConsole) -> None:
+def print_verdict(verdict: Verdict, console: RichConsole) -> None:
+    """Prints each limit's line and the verdict."""
     lines = Table("limit", "budget", "observed", "bound", "status", "why", box=None, pad_edge=False)
     for line in verdict.lines:
         numbers = (line.budget, line.observed, line.bound)

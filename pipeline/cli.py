@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from pipeline.boundary import leave_with
+from pipeline.cli_devices import devices
 
 app = typer.Typer(
     name="edgesmith",
@@ -21,12 +22,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-devices = typer.Typer(
-    help="The device profiles.", invoke_without_command=True, rich_markup_mode=None
-)
 app.add_typer(devices, name="devices")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Fleet = Annotated[
+    str | None,
+    typer.Option("--device", help="A device profile's name, or several: pi5,phone,host."),
+]
 Device = Annotated[str | None, typer.Option("--device", help="A device profile's name.")]
 Runtimes = Annotated[
     list[str] | None,
@@ -40,6 +42,24 @@ Limits = Annotated[
     list[str] | None, typer.Option("--limit", metavar="LIMIT=NUMBER", help="latency_ms.p95=8")
 ]
 BudgetFile = Annotated[Path | None, typer.Option("--budget", help="A YAML file of limits.")]
+Processes = Annotated[
+    int | None,
+    typer.Option(help="Fresh processes of a sitting; without it, 5.", show_default=False),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(help="Samples of a process, at least; without it, 100.", show_default=False),
+]
+Confidence = Annotated[
+    float | None,
+    typer.Option(help="Of what passes; without it, 0.95.", show_default=False),
+]
+Sustained = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MINUTES", help="Load for so long; its last part counts.", show_default=False
+    ),
+]
 Model = Annotated[Path, typer.Argument(help="A .tflite, .onnx or .xml file.")]
 
 
@@ -55,28 +75,46 @@ def run(
         typer.Option(metavar="LIMIT=FROM..TO:COUNT", help="A front: latency_ms.p95=0.2..1.0:5"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    processes: Processes = None,
+    samples: Samples = None,
+    confidence: Confidence = None,
     as_json: Json = False,
 ) -> None:
     """Makes, measures, judges and packages an artifact for each runtime of a recipe."""
 
     def door() -> int:
         from pipeline import doors
+        from targets.sign_test import asked_rule
 
         asked = tuple(runtime or ()), tuple(overrides or ()), sweep
-        order = doors.Order(recipe, out, device, *asked)
+        rule = asked_rule(processes, samples, confidence)
+        order = doors.Order(recipe, out, device, *asked, rule)
         return doors.dry_run(order, as_json) if dry_run else doors.run(order, as_json)
 
     leave_with(door, as_json)
 
 
 @app.command()
-def measure(model: Model, device: Device = None, as_json: Json = False) -> None:
+def measure(
+    model: Model,
+    device: Device = None,
+    processes: Processes = None,
+    samples: Samples = None,
+    sustained: Sustained = None,
+    as_json: Json = False,
+) -> None:
     """Measures a model file on a device."""
 
     def door() -> int:
         from pipeline import check as checking
+        from targets.sign_test import asked_rule
 
-        return checking.measure(model, device or "host", as_json)
+        rule = asked_rule(processes, samples)
+        if sustained is not None:
+            from pipeline import sustain
+
+            return sustain.show(model, device or "host", sustained, rule, as_json)
+        return checking.measure(model, device or "host", as_json, rule)
 
     leave_with(door, as_json)
 
@@ -84,17 +122,32 @@ def measure(model: Model, device: Device = None, as_json: Json = False) -> None:
 @app.command()
 def check(
     model: Model,
-    device: Device = None,
+    device: Fleet = None,
     limit: Limits = None,
     budget: BudgetFile = None,
+    processes: Processes = None,
+    samples: Samples = None,
+    confidence: Confidence = None,
+    sustained: Sustained = None,
     as_json: Json = False,
 ) -> None:
     """Judges a model file, ours or not, against limits on a device."""
 
     def door() -> int:
         from pipeline import check as checking
+        from pipeline import fleet
+        from targets.sign_test import asked_rule
 
-        return checking.check(model, device or "host", tuple(limit or ()), budget, as_json)
+        rule = asked_rule(processes, samples, confidence)
+        limits, names = tuple(limit or ()), (device or "host").split(",")
+        if sustained is not None:
+            from pipeline import sustain
+
+            stated = sustained, rule, as_json, limits, budget
+            return sustain.check(model, device or "host", *stated)
+        if len(names) > 1:
+            return fleet.check(model, names, limits, budget, as_json, rule)
+        return checking.check(model, device or "host", limits, budget, as_json, rule)
 
     leave_with(door, as_json)
 
@@ -235,44 +288,22 @@ def schema(as_json: Json = False) -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
-    """Says what this machine has, what is missing and the command that cures it."""
+def doctor(
+    device: Annotated[
+        str | None, typer.Option("--device", help="Examine this device instead of this machine.")
+    ] = None,
+    install: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Put the runtimes' wheels in FOLDER on the device."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Says what this machine or a device has, what is missing and the command that cures it."""
 
     def door() -> int:
         from pipeline import setup
 
-        return setup.doctor(as_json)
-
-    leave_with(door, as_json)
-
-
-@devices.callback()
-def devices_all(context: typer.Context, as_json: Json = False) -> None:
-    """The device profiles; without a command, lists them."""
-    if context.invoked_subcommand is None:
-        devices_list(as_json)
-
-
-@devices.command("list")
-def devices_list(as_json: Json = False) -> None:
-    """Lists the device profiles."""
-
-    def door() -> int:
-        from pipeline import profiles
-
-        return profiles.print_all(as_json)
-
-    leave_with(door, as_json)
-
-
-@devices.command("show")
-def devices_show(name: str, as_json: Json = False) -> None:
-    """Shows one device profile, whole."""
-
-    def door() -> int:
-        from pipeline import profiles
-
-        return profiles.print_one(name, as_json)
+        return setup.doctor(as_json, device, install)
 
     leave_with(door, as_json)
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console as RichConsole
@@ -23,7 +23,7 @@ from pipeline.task import load_for
 from pipeline.workspace import Workspace
 from targets import device as devices
 from targets import target as targets
-from targets.errors import ConversionError
+from targets.errors import ConversionError, DeviceUnreachable
 from targets.measurement import TimingRule
 
 RUNS = Path("runs")
@@ -40,6 +40,7 @@ class Order:
         runtimes: only these; empty: the recipe's.
         overrides: KEY=VALUE each.
         sweep: LIMIT=FROM..TO:COUNT; None: the recipe's own budget.
+        rule: how what it makes is measured.
     """
 
     recipe: Path
@@ -48,6 +49,7 @@ class Order:
     runtimes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     sweep: str | None = None
+    rule: TimingRule = field(default_factory=TimingRule)
 
     def loaded(self) -> LoadedRecipe:
         """The recipe with everything that the order overrides."""
@@ -77,16 +79,27 @@ def desk_for(order: Order, console: Console) -> Iterator[Desk]:
     console.step(f"{loaded.name}: checking the task")
     task = load_for(loaded)
     with Workspace.open(order.out or RUNS / loaded.name, loaded.name) as workspace:
-        yield Desk(loaded, task, profile, chosen, workspace, console, TimingRule())
+        yield Desk(loaded, task, profile, chosen, workspace, console, order.rule)
 
 
 def make(order: Order, console: Console) -> tuple[Report, Path]:
     """Runs an order; returns the report and the run folder."""
     points = order.points(order.loaded())
     with desk_for(order, console) as desk:
-        report = deliver(desk, execute(desk, points))
+        try:
+            report = deliver(desk, execute(desk, points))
+        except DeviceUnreachable as error:
+            raise DeviceUnreachable(f"{error}; {_kept(desk)}") from error
         _tell_reuse(desk)
         return report, desk.workspace.folder
+
+
+def _kept(desk: Desk) -> str:
+    count = len(desk.workspace.made) + len(desk.workspace.reused)
+    return (
+        f"{count} finished steps are kept in {desk.workspace.folder}, and the same command goes on "
+        "from there"
+    )
 
 
 def _tell_reuse(desk: Desk) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from pipeline import device_doctor, recipe
 from pipeline import doctor as doctors
 from pipeline import init as beginnings
-from pipeline import recipe
 from pipeline.printing import print_json
-from targets.errors import EnvironmentFault
+from targets import device as devices
+from targets.errors import EnvironmentFault, UsageError
 
 
 def init(folder: Path, as_json: bool) -> int:
@@ -31,9 +32,14 @@ def schema() -> int:
     return 0
 
 
-def doctor(as_json: bool) -> int:
-    """Prints what was found of this machine; 7 where something is missing, else 0."""
-    findings = doctors.examine()
+def doctor(as_json: bool, device: str | None = None, wheels: Path | None = None) -> int:
+    """Prints what was found of this machine, or of a device after wheels were installed there.
+
+    Returns 7 where something is missing, else 0.
+    """
+    if wheels is not None and device is None:
+        raise UsageError("--install puts wheels on a device; name it by --device")
+    findings = _of_device(device, wheels) if device is not None else doctors.examine()
     missing = any(one.status == "missing" for one in findings)
     code = EnvironmentFault.exit_code if missing else 0
     if as_json:
@@ -44,3 +50,12 @@ def doctor(as_json: bool) -> int:
         shown.add_row(one.name, one.status, one.found, one.cure)
     Console().print(shown)
     return code
+
+
+def _of_device(name: str, wheels: Path | None) -> list[doctors.Finding]:
+    profile = devices.load(name)
+    installed: list[str] = []
+    if wheels is not None:
+        installed = device_doctor.install(profile, wheels)
+    done = [doctors.Finding(f"installed {one}", "ok", "unpacked there") for one in installed]
+    return [*done, *device_doctor.examine(profile)]

@@ -1,7 +1,8 @@
 """A budget: the limits that an artifact must meet, and the verdict on what was observed.
 
-The rule for samples is the unanimity of processes (its false-pass rate at the budget is at most
-4.7 % including one repetition; tests/targets/test_statistics.py simulates it).
+The rule for samples is the sign test of targets/sign_test.py: so many processes of a sitting must
+be within the limit (its false-pass rate at the budget is at most 4.6 % including one repetition;
+scripts/bench-verdict simulates it).
 """
 
 import math
@@ -9,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from targets.errors import UsageError
-from targets.limit import LIMITS, Drop, Limit, Relative
-from targets.measurement import median, order_statistic
+from targets.limit import LIMITS, LatencyLimits, Limit, MetricLimits, Relative, Section
+from targets.measurement import TimingRule, median, order_statistic
+from targets.sign_test import SEEN_CHANCE, needed, resolution
 
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "UNVERIFIED"]
 _WORST_FIRST: tuple[Status, ...] = ("FAIL", "INVALID", "UNVERIFIED", "INCONCLUSIVE", "PASS")
@@ -23,36 +25,7 @@ _WORST_FIRST: tuple[Status, ...] = ("FAIL", "INVALID", "UNVERIFIED", "INCONCLUSI
 _ROUNDING = 1e-9
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LatencyLimits(_Section):
-    """Limits in milliseconds on quantiles of the latency."""
-
-    p50: Limit | None = Field(default=None, description="The median of one inference's time.")
-    p90: Limit | None = Field(
-        default=None, description="The 90th percentile of one inference's time."
-    )
-    p95: Limit | None = Field(
-        default=None, description="The 95th percentile of one inference's time."
-    )
-    p99: Limit | None = Field(
-        default=None, description="The 99th percentile of one inference's time."
-    )
-
-
-class MetricLimits(_Section):
-    """How far a metric, over all or in its worst class, may fall below the dense model's."""
-
-    name: str = Field(description="The metric's name, one of the task's.")
-    max_drop: Drop | None = Field(default=None, description="Below the dense model's, at most.")
-    max_class_drop: Drop | None = Field(
-        default=None, description="Below the dense model's in the class that loses most, at most."
-    )
-
-
-class Budget(_Section):
+class Budget(Section):
     """The limits of a recipe's `budget:` section. kB is 1,000 bytes, MB 1,000,000."""
 
     latency_ms: LatencyLimits = Field(
@@ -63,7 +36,10 @@ class Budget(_Section):
         default=None, description="Of the process, above what importing the runtime takes; in MB."
     )
     size_kb: Limit | None = Field(default=None, description="All files of the artifact; in kB.")
-    energy_mj: Limit | None = Field(default=None, description="Per inference; in mJ.")
+    energy_mj: Limit | None = Field(default=None, description="Per inference, above idle; in mJ.")
+    power_w: Limit | None = Field(
+        default=None, description="Drawn by the device while it infers; in W."
+    )
     metric: MetricLimits | None = Field(
         default=None, description="How much worse than dense it may be."
     )
@@ -149,6 +125,7 @@ class Observation:
     """What was seen of one limit: samples per process, or one number; with its provenance.
 
     With a quantile each process counts by its own quantile, without one by its maximum.
+    `unmeasured_reason` says why the number is one that was not measured.
     """
 
     samples: tuple[tuple[float, ...], ...] = ()
@@ -157,6 +134,7 @@ class Observation:
     provenance: str = "measured-on-device"
     invalid_reason: str | None = None
     missing_reason: str | None = None
+    unmeasured_reason: str | None = None
 
     def values(self) -> list[float]:
         """One number per process, or the single number; empty where nothing was observed."""
@@ -169,8 +147,10 @@ class Observation:
 
 @dataclass(frozen=True)
 class Line:
-    """One limit judged: `observed` is the median over processes, `bound` their largest.
+    """One limit judged: `observed` is the median over processes, `bound` what must be within it.
 
+    The bound is the process that completes the number needed: of 5 of 5 the largest, of 14 of 18
+    the fourteenth. `resolution` is how far from the limit, as a share of it, this many samples see.
     Under a relative limit a process counts as AbsoluteLimit.paired says.
     """
 
@@ -181,6 +161,7 @@ class Line:
     status: Status
     reason: str
     stated: str
+    resolution: float | None = None
 
     def share(self) -> float | None:
         """The bound as a share of the budget; 1.0 is at the limit. None where one is missing."""
@@ -219,50 +200,74 @@ def rank(status: Status) -> int:
     return _WORST_FIRST.index(status)
 
 
-def judge(budget: AbsoluteBudget, observations: Mapping[str, Observation]) -> Verdict:
+def judge(
+    budget: AbsoluteBudget, observations: Mapping[str, Observation], level: float = TimingRule.level
+) -> Verdict:
     """Judges every limit of the budget by its observation.
 
-    Raises UsageError for a budget without limits.
+    Args:
+        budget: at least one limit.
+        observations: by the limit's name; a limit that has none is UNVERIFIED.
+        level: the largest chance of passing at the limit, of targets.sign_test.
+
+    Raises:
+        UsageError: the budget has no limits.
     """
     if not budget.limits:
         raise UsageError(f"no limit to judge by; set one of {', '.join(LIMITS)}")
-    lines = tuple(_line(limit, observations.get(limit.limit)) for limit in budget.limits)
+    lines = tuple(_line(limit, observations.get(limit.limit), level) for limit in budget.limits)
     return Verdict(worst(line.status for line in lines), lines)
 
 
-def _line(limit: AbsoluteLimit, observation: Observation | None) -> Line:
-    values = limit.paired(observation.values()) if observation else []
-    status, reason = _decide(limit.budget, observation, values)
+def _line(limit: AbsoluteLimit, observation: Observation | None, level: float) -> Line:
+    values = sorted(limit.paired(observation.values())) if observation else []
+    faulty = _unjudged(limit.budget, observation, values)
     observed = median(values) if values else None
-    bound = max(values, default=None)
-    return Line(limit.limit, limit.budget, observed, bound, status, reason, limit.stated)
+    bound = values[needed(len(values), level) - 1] if values else None
+    if faulty is not None or limit.budget is None:
+        status, reason = faulty or ("UNVERIFIED", "")
+        return Line(limit.limit, limit.budget, observed, bound, status, reason, limit.stated)
+    status, reason = _compare(limit.budget, values, level)
+    seen = resolution(values, limit.budget, level)
+    told = reason if seen is None else f"{reason}; {_power(seen)}"
+    return Line(limit.limit, limit.budget, observed, bound, status, told, limit.stated, seen)
 
 
-def _decide(
+def _unjudged(
     budget: float | None, observation: Observation | None, values: list[float]
-) -> tuple[Status, str]:
-    if observation is None or not values:
+) -> tuple[Status, str] | None:
+    """Why the values must not be compared with the budget, if so."""
+    if observation is None or observation.missing_reason:
         missing = observation.missing_reason if observation else None
         return "UNVERIFIED", f"not measured: {missing}" if missing else "not measured"
-    if observation.invalid_reason:
-        return "INVALID", observation.invalid_reason
+    if observation.invalid_reason or not values:
+        told = observation.invalid_reason
+        return ("INVALID", told) if told else ("UNVERIFIED", "not measured")
     if not all(math.isfinite(value) for value in values):
         return "INVALID", "the observation is not a finite number"
     if budget is None:
         return "UNVERIFIED", "the dense baseline was not measured"
     if observation.provenance != "measured-on-device":
-        return "UNVERIFIED", f"only {observation.provenance}, not measured on the device"
-    return _compare(budget, values)
+        told = f"only {observation.provenance}, not measured on the device"
+        reason = observation.unmeasured_reason
+        return "UNVERIFIED", f"{told}: {reason}" if reason else told
+    return None
 
 
-def _compare(budget: float, values: list[float]) -> tuple[Status, str]:
-    within = [value <= budget * (1 + _ROUNDING) for value in values]
-    if len(values) == 1:
-        return ("PASS", "within the limit") if within[0] else ("FAIL", "over the limit")
-    told = f"{sum(within)} of {len(values)} processes are within the limit"
-    if all(within):
+def _compare(budget: float, values: list[float], level: float) -> tuple[Status, str]:
+    count, least = len(values), needed(len(values), level)
+    within = sum(value <= budget * (1 + _ROUNDING) for value in values)
+    if count == 1:
+        return ("PASS", "within the limit") if within else ("FAIL", "over the limit")
+    told = f"{within} of {count} processes are within the limit"
+    told = told if least == count else f"{told}, {least} are needed"
+    if within >= least:
         return "PASS", told
-    return ("INCONCLUSIVE" if any(within) else "FAIL"), told
+    return ("FAIL" if count - within >= least else "INCONCLUSIVE"), told
+
+
+def _power(resolution: float) -> str:
+    return f"so many see a distance of {resolution:.1%}, {SEEN_CHANCE * 5:g} times in 5"
 
 
 assert set(get_args(Status)) == set(_WORST_FIRST)

@@ -7,8 +7,9 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from targets.budget import Budget, LatencyLimits
+from targets.budget import Budget
 from targets.errors import RecipeError
+from targets.limit import LatencyLimits
 
 
 def read_budget(path: Path) -> Budget:

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from targets.agent.version import EXPECTED, VERSION
 from targets.errors import (
     ArtifactError,
     ConversionError,
     DeviceUnreachable,
     EdgesmithError,
     EnvironmentFault,
+    MeasurementInvalid,
 )
 from targets.link.contract import Completed, Link
+from targets.too_old import needed
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
 _LONGEST_MESSAGE = 400
@@ -43,6 +46,7 @@ def ask(link: Link, call: Call) -> dict[str, Any]:
     """
     confined = {
         **call.request,
+        EXPECTED: VERSION,
         "runtime": call.runtime,
         "memory_limit_bytes": MEMORY_LIMIT_BYTES,
         "dies_with_parent": True,
@@ -71,10 +75,16 @@ def _answer(completed: Completed, call: Call) -> dict[str, Any]:
         raise call.blames(f"{call.model}: {_crash(-completed.code, call.runtime)}")
     try:
         answer = json.loads(completed.stdout)
-    except ValueError:
+    except (ValueError, RecursionError):  # also of brackets without end
         answer = None
     if not isinstance(answer, dict):
         raise DeviceUnreachable(f"the agent gave no answer: {_last_line(completed.stderr)}")
+    found = answer.pop(EXPECTED, None)
+    if found != VERSION:
+        raise DeviceUnreachable(
+            f"the device has an agent of another version: {_shortened(repr(found))}; this program "
+            f"speaks {VERSION}: end what else uses the device, and use one edgesmith"
+        )
     if "error" in answer:
         raise _error(answer["error"], call)
     return answer
@@ -87,16 +97,23 @@ def _crash(number: int, runtime: str) -> str:
     return f"{runtime} crashed on it ({known.get(number, f'signal {number}')})"
 
 
-def _error(told: Mapping[str, str], call: Call) -> EdgesmithError:
-    kind, message = str(told.get("kind")), _shortened(str(told.get("message")))
+def _error(told: object, call: Call) -> EdgesmithError:
+    if not isinstance(told, Mapping):
+        return DeviceUnreachable(f"the agent's error is malformed: {_shortened(repr(told))}")
+    kind, whole = str(told.get("kind")), str(told.get("message"))
+    message = needed(whole) or _shortened(whole)
     if kind == "missing":
         cure = f"install {call.runtime} there"
         return EnvironmentFault(f"{call.runtime} can't be imported: {message}; {cure}")
+    if kind == "invalid":
+        return MeasurementInvalid(f"{call.model}: {message}")
     classes: dict[str, type[EdgesmithError]] = {
         "artifact": ArtifactError,
         "unsupported": ConversionError,
     }
     text = _OUT_OF_MEMORY if kind == "memory" else message
+    if needed(whole):
+        return ConversionError(f"{call.model}: {call.runtime} can't run it: {text}")
     return classes.get(kind, call.blames)(f"{call.model}: {call.runtime} can't run it: {text}")
 
 

@@ -3,15 +3,16 @@
 Knows no recipe: artifacts and their targets come in, measurements and a verdict go out.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from targets.cooling import cool
 from targets.errors import UsageError
 from targets.measurement import Measurement, TimingRule
+from targets.progress import Progress, in_silence
 from targets.ratios import LEAST_PAIRS, Ratio, paired_ratio
-from targets.trial import Progress, Seat, in_silence, interleaved
+from targets.trial import Seat, interleaved
 
 COMPARED = {"p50": 0.50, "p95": 0.95}
 LONGEST_WARMUP_S = 2.0
@@ -93,8 +94,7 @@ def hold(seats: Mapping[str, Seat], rule: TimingRule, progress: Progress = in_si
         faults += [fault] if fault else []
         if fault is None or len(faults) >= rule.attempts:
             return Session(measured, tuple(faults))
-        progress(f"cooling down for {rule.cool_down_s:g} s before measuring again", 0.0)
-        time.sleep(rule.cool_down_s)
+        cool(next(iter(seats.values())).target, rule, progress)
 
 
 def compared(a: Measurement, b: Measurement) -> Comparison:

@@ -6,14 +6,22 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 from targets.errors import RecipeError
 from targets.measurement import QUANTILES
 
 LATENCY_LIMITS = {f"latency_ms.{name}": quantile for name, quantile in QUANTILES.items()}
+ENERGY_LIMITS = ("energy_mj", "power_w")
 METRIC_LIMITS = ("metric.max_drop", "metric.max_class_drop")
-LIMITS = (*LATENCY_LIMITS, "peak_memory_mb", "size_kb", "energy_mj", *METRIC_LIMITS)
+LIMITS = (*LATENCY_LIMITS, "peak_memory_mb", "size_kb", *ENERGY_LIMITS, *METRIC_LIMITS)
 
 ALLOWED = "a number above 0 or 'NN% of dense'"
 _RELATIVE = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*%\s*of\s+dense\s*", re.ASCII)
@@ -82,6 +90,37 @@ Drop = Annotated[
     BeforeValidator(_absolute),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
 ]
+
+
+class Section(BaseModel):
+    """A section of limits: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LatencyLimits(Section):
+    """Limits in milliseconds on quantiles of the latency."""
+
+    p50: Limit | None = Field(default=None, description="The median of one inference's time.")
+    p90: Limit | None = Field(
+        default=None, description="The 90th percentile of one inference's time."
+    )
+    p95: Limit | None = Field(
+        default=None, description="The 95th percentile of one inference's time."
+    )
+    p99: Limit | None = Field(
+        default=None, description="The 99th percentile of one inference's time."
+    )
+
+
+class MetricLimits(Section):
+    """How far a metric, over all or in its worst class, may fall below the dense model's."""
+
+    name: str = Field(description="The metric's name, one of the task's.")
+    max_drop: Drop | None = Field(default=None, description="Below the dense model's, at most.")
+    max_class_drop: Drop | None = Field(
+        default=None, description="Below the dense model's in the class that loses most, at most."
+    )
 
 
 def limit_named(name: str) -> str:

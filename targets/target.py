@@ -1,12 +1,12 @@
 """A target: one runtime on one device. The one look-up by name, and what can be asked of it."""
 
-import platform
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,12 +20,13 @@ from targets.artifact import (
     format_of,
 )
 from targets.calling import Call, ask
-from targets.device import DeviceProfile
+from targets.device import DeviceProfile, load
+from targets.energy import EnergyRound, energy_from_json
 from targets.errors import ArtifactError, DeviceUnreachable, EnvironmentFault, UsageError
 from targets.execution import Execution, execution
 from targets.layers import Layers, layers_from_json
+from targets.link.connect import link_to
 from targets.link.contract import Link
-from targets.link.local import Local
 from targets.measurement import (
     ExecutedOp,
     MemoryPhases,
@@ -34,6 +35,9 @@ from targets.measurement import (
     memory_from_json,
     process_from_json,
 )
+from targets.occupancy import occupied
+
+_T = TypeVar("_T")
 
 _DESCRIBE_TIMEOUT_S = 120.0
 _MEMORY_TIMEOUT_S = 300.0
@@ -71,8 +75,8 @@ class Target:
 
     @property
     def provenance(self) -> str:
-        """Where its numbers come from: every link reaches the device itself."""
-        return "measured-on-device"
+        """Where its numbers come from."""
+        return self.device.provenance
 
     def describe(self, path: Path) -> Description:
         """Loads the file in a process of its own and tells what it is.
@@ -91,18 +95,25 @@ class Target:
         """What tells the device from another, and the runtime's version there."""
         request = {"command": "identify", "threads": self.threads}
         call = Call(request, f"device '{self.device.name}'", self.runtime, _DESCRIBE_TIMEOUT_S)
-        answer = ask(self.link, call)
+        with occupied(self.device.seat):
+            answer = ask(self.link, call)
         try:
             device = {str(name): str(value) for name, value in answer["device"].items()}
             return device, str(answer["runtime_version"])
         except (AttributeError, KeyError) as error:
             raise DeviceUnreachable(f"the agent's answer is malformed: {error!r}") from error
 
+    def throttling(self) -> str:
+        """What holds the device's clock down at this moment, as the condition "throttling"."""
+        request = {"command": "heat", "threads": self.threads}
+        call = Call(request, f"device '{self.device.name}'", self.runtime, _DESCRIBE_TIMEOUT_S)
+        return str(ask(self.link, call).get("throttling"))
+
     def sample(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> ProcessSamples:
         """The latencies of one fresh process by the rule, on random inputs of the seed."""
         request = {"command": "latency", "rule": asdict(rule), "seed": seed}
         timeout_s = _DESCRIBE_TIMEOUT_S + 2 * (rule.warmup_max_s + rule.max_seconds)
-        return process_from_json(self._ask(request, artifact, timeout_s))
+        return _told_well(process_from_json, self._ask(request, artifact, timeout_s))
 
     def sample_in_turns(
         self, artifacts: Sequence[Artifact], rule: TimingRule, seed: int = 0, rounds: int = 5
@@ -120,12 +131,19 @@ class Target:
         found = answer.get("models")
         if not isinstance(found, list) or len(found) != len(placed):
             raise DeviceUnreachable("the agent's times are malformed: not one entry per model")
-        return tuple(process_from_json(each) for each in found)
+        return tuple(_told_well(process_from_json, each) for each in found)
 
     def memory(self, artifact: Artifact, seed: int = 0) -> MemoryPhases:
         """The peak memory of one fresh process in phases."""
         request = {"command": "memory", "seed": seed}
-        return memory_from_json(self._ask(request, artifact, _MEMORY_TIMEOUT_S))
+        return _told_well(memory_from_json, self._ask(request, artifact, _MEMORY_TIMEOUT_S))
+
+    def energy(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> EnergyRound:
+        """What the device's power sensor reads while idle, under load and idle again."""
+        request = {"command": "energy", "rule": asdict(rule), "seed": seed,
+                   "sensors": self.device.sensors, "sensor": self.device.sensor or ""}  # fmt: skip
+        timeout_s = _DESCRIBE_TIMEOUT_S + 2 * (2 * rule.energy_idle_s + rule.energy_load_s)
+        return _told_well(energy_from_json, self._ask(request, artifact, timeout_s))
 
     def infer(self, artifact: Artifact, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Outputs as values, for inputs stacked over samples on axis 0, each run as a batch of 1.
@@ -166,8 +184,11 @@ class Target:
         request = {"command": command, "inputs": entered, "outputs": left}
         answer = self._ask(request, artifact, _INFER_TIMEOUT_S)
         self.link.pull(left, folder / "outputs.npz")
-        with np.load(folder / "outputs.npz", allow_pickle=False) as file:
-            return answer, [file[f"arr_{i}"] for i in range(len(file.files))]
+        try:
+            with np.load(folder / "outputs.npz", allow_pickle=False) as file:
+                return answer, [file[f"arr_{i}"] for i in range(len(file.files))]
+        except (ValueError, EOFError, KeyError, BadZipFile) as error:
+            raise DeviceUnreachable(f"the agent's outputs are malformed: {error}") from error
 
     def _bare(self, path: Path) -> Artifact:
         """The artifact of a file that nobody has loaded yet: no tensors."""
@@ -187,8 +208,12 @@ class Target:
         timeout_s: float,
         **blames: type[ArtifactError],
     ) -> dict[str, Any]:
-        placed = {**request, "model": self._placed(artifact), "threads": self.threads}
-        return ask(self.link, Call(placed, str(artifact.path), self.runtime, timeout_s, **blames))
+        placed = {**request, "model": self._placed(artifact), "threads": self.threads,
+                  "cores": self.device.pin}  # fmt: skip
+        patience_s = timeout_s * self.device.patience
+        call = Call(placed, str(artifact.path), self.runtime, patience_s, **blames)
+        with occupied(self.device.seat):
+            return ask(self.link, call)
 
     def _placed(self, artifact: Artifact) -> str:
         """The model's path on the device, where it is pushed once."""
@@ -196,8 +221,8 @@ class Target:
             files = files_of(artifact.path)
             if digest(files)[0] != artifact.sha256:
                 raise ArtifactError(f"{artifact.path}: the file has changed since it was described")
-            names = [f"{artifact.sha256[:16]}/{file.name}" for file in files]
-            pushed = [self.link.push(file, name) for file, name in zip(files, names, strict=True)]
+            folder = artifact.sha256[:16]
+            pushed = [self.link.place(file, f"{folder}/{_remote_name(file)}") for file in files]
             self._pushed[artifact.sha256] = pushed[0]
         return self._pushed[artifact.sha256]
 
@@ -215,20 +240,26 @@ def find(device: DeviceProfile, runtime: str) -> Target:
             f"device '{device.name}' has no runtime '{runtime}'{hint} "
             f"It has: {', '.join(device.runtimes)}"
         )
-    return Target(device, runtime, _link(device), device.threads)
+    link = link_to(device)
+    if runtime in device.vendor:
+        from targets.vendor import VendorTarget  # which is a Target, so that it imports this module
+
+        here = find(load("host"), runtime)
+        return VendorTarget(device, runtime, link, device.threads, here=here)
+    return Target(device, runtime, link, device.threads)
 
 
-def _link(device: DeviceProfile) -> Link:
-    if device.link != "local":
-        raise DeviceUnreachable(
-            f"device '{device.name}' is linked by {device.link}; only 'local' can be reached"
-        )
-    if device.arch != platform.machine():
-        raise DeviceUnreachable(
-            f"device '{device.name}' is {device.arch} and its link is this machine, "
-            f"which is {platform.machine()}"
-        )
-    return Local()
+def _told_well(read: Callable[[Mapping[str, Any]], _T], answer: Mapping[str, Any]) -> _T:
+    """What the agent tells, read. Raises DeviceUnreachable where it is not what agents tell."""
+    try:
+        return read(answer)
+    except (ArtifactError, TypeError) as error:
+        raise DeviceUnreachable(f"the agent's answer is malformed: {error}") from error
+
+
+def _remote_name(file: Path) -> str:
+    """The name that a model's file gets on the device: ours, unless another file refers to it."""
+    return file.name if file.suffix == ".data" else f"model{file.suffix}"
 
 
 def _description(bare: Artifact, answer: Mapping[str, Any]) -> Description:

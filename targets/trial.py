@@ -3,19 +3,23 @@
 Knows no recipe: artifacts, a budget and a rule come in, measurements and a verdict go out.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from targets.artifact import Artifact
 from targets.budget import Budget, Observation, Verdict, judge
+from targets.cooling import cool
 from targets.errors import UsageError
-from targets.limit import LATENCY_LIMITS, Relative
-from targets.measurement import Measurement, MemoryPhases, ProcessSamples, TimingRule
+from targets.limit import ENERGY_LIMITS, LATENCY_LIMITS, Relative
+from targets.measurement import Measurement, TimingRule
+from targets.modelled import instead
+from targets.observing import observe
+from targets.occupancy import all_occupied
+from targets.progress import Progress, in_silence
+from targets.taking import ENERGY, MEMORY, TIMING, Taking
 from targets.target import Target
 
-Progress = Callable[[str, float], None]
 Facts = Mapping[str, Mapping[str, Observation]]
 
 DENSE, CANDIDATE = "dense", "candidate"
@@ -59,10 +63,6 @@ class Judged(Protocol):
 _J = TypeVar("_J", bound=Judged)
 
 
-def in_silence(message: str, fraction: float) -> None:
-    """Progress that nobody watches."""
-
-
 def sitting(
     target: Target,
     artifacts: Mapping[str, Artifact],
@@ -79,25 +79,28 @@ def sitting(
 def interleaved(
     seats: Mapping[str, Seat], rule: TimingRule, progress: Progress = in_silence
 ) -> dict[str, Measurement]:
-    """As `sitting`, of artifacts that may run on different runtimes."""
-    turns = _turns(tuple(seats), rule.processes)
-    memory_turns = _turns(tuple(seats), rule.memory_processes)
-    total = len(turns) + len(memory_turns)
-    processes: dict[str, list[ProcessSamples]] = {name: [] for name in seats}
-    memory: dict[str, list[MemoryPhases]] = {name: [] for name in seats}
-    for done, name in enumerate(turns):
-        seat = seats[name]
-        progress(f"{seat.target.runtime}: timing {name}", done / total)
-        processes[name].append(seat.target.sample(seat.artifact, rule))
-    for done, name in enumerate(memory_turns, len(turns)):
-        seat = seats[name]
-        progress(f"{seat.target.runtime}: memory of {name}", done / total)
-        memory[name].append(seat.target.memory(seat.artifact))
+    """As `sitting`, of artifacts that may run on different runtimes.
+
+    Nobody else of edgesmith uses the devices meanwhile.
+    """
+    devices = {seat.target.device.seat for seat in seats.values()}
+    with all_occupied(devices, lambda told: progress(told, 0.0)):
+        return _taken(seats, rule, progress)
+
+
+def _taken(
+    seats: Mapping[str, Seat], rule: TimingRule, progress: Progress
+) -> dict[str, Measurement]:
+    names = tuple(seats)
+    turns = [(TIMING, name) for name in _turns(names, rule.processes)]
+    turns += [(MEMORY, name) for name in _turns(names, rule.memory_processes)]
+    turns += [(ENERGY, name) for name in _turns(names, rule.energy_rounds)]
+    takings = {name: Taking(seat.target, seat.artifact, rule) for name, seat in seats.items()}
+    for done, (what, name) in enumerate(turns):
+        progress(f"{seats[name].target.runtime}: {what} {name}", done / len(turns))
+        takings[name].take(what)
     progress(f"{', '.join(sorted({one.target.runtime for one in seats.values()}))}: measured", 1.0)
-    return {
-        name: _measurement(seat.target, seat.artifact, tuple(processes[name]), tuple(memory[name]))
-        for name, seat in seats.items()
-    }
+    return {name: taking.measurement() for name, taking in takings.items()}
 
 
 def conduct(
@@ -118,9 +121,9 @@ def conduct(
 
     def take(current: TimingRule) -> Attempt:
         measured = sitting(target, pair, current, progress)
-        return judge_sitting(measured, pair, budget, facts)
+        return judge_sitting(measured, pair, budget, facts, current.level)
 
-    return _trial(take, covering(rule or TimingRule(), budget), progress)
+    return _trial(target, take, covering(rule or TimingRule(), budget), progress)
 
 
 def judge_alone(
@@ -135,15 +138,21 @@ def judge_alone(
 
     Raises UsageError for a limit in percent of dense, since there is no dense artifact.
     """
-    for name, limit in budget.limits().items():
-        if isinstance(limit, Relative):
-            raise UsageError(f"limit '{name}' is '{limit}'; a file alone takes absolute limits")
+    absolute_only(budget)
     only = {CANDIDATE: artifact}
 
     def take(current: TimingRule) -> Attempt:
-        return judge_sitting(sitting(target, only, current, progress), only, budget, {})
+        measured = sitting(target, only, current, progress)
+        return judge_sitting(measured, only, budget, {}, current.level)
 
-    return _trial(take, covering(rule or TimingRule(), budget), progress)
+    return _trial(target, take, covering(rule or TimingRule(), budget), progress)
+
+
+def absolute_only(budget: Budget) -> None:
+    """Raises UsageError for a limit in percent of dense, where there is no dense artifact."""
+    for name, limit in budget.limits().items():
+        if isinstance(limit, Relative):
+            raise UsageError(f"limit '{name}' is '{limit}'; a file alone takes absolute limits")
 
 
 def persevere(
@@ -178,33 +187,9 @@ def covering(rule: TimingRule, budget: Budget) -> TimingRule:
     for name in budget.limits():
         if name in LATENCY_LIMITS:
             rule = rule.covering(LATENCY_LIMITS[name])
+        elif name in ENERGY_LIMITS:
+            rule = rule.metering()
     return rule
-
-
-def observe(measurement: Measurement, artifact: Artifact) -> dict[str, Observation]:
-    """What a sitting tells of every limit that it can tell of."""
-    peaks = measurement.peak_memory_mb()
-    unread = None if len(peaks) == len(measurement.memory) > 0 else measurement.memory_reason()
-    return {
-        **{name: _latency(measurement, at) for name, at in LATENCY_LIMITS.items()},
-        "peak_memory_mb": Observation(
-            samples=tuple((peak,) for peak in peaks),
-            provenance=measurement.provenance,
-            missing_reason=unread,
-        ),
-        # A fact of the file, the same wherever it is.
-        "size_kb": Observation(value=artifact.size_bytes / 1000),
-        "energy_mj": Observation(missing_reason="no energy meter is attached"),
-    }
-
-
-def _latency(measurement: Measurement, quantile: float) -> Observation:
-    return Observation(
-        samples=tuple((each,) for each in measurement.latency_ms(quantile)),
-        provenance=measurement.provenance,
-        invalid_reason=measurement.invalid_reason(),
-        missing_reason=measurement.too_few(quantile),
-    )
 
 
 def judge_sitting(
@@ -212,19 +197,23 @@ def judge_sitting(
     artifacts: Mapping[str, Artifact],
     budget: Budget,
     facts: Facts,
+    level: float = TimingRule.level,
 ) -> Attempt:
     """The candidate of a sitting judged, a limit in percent by the dense one beside it, if any.
 
-    All are by name, "candidate" and perhaps "dense"; `facts` are what no sitting observes.
+    All are by name, "candidate" and perhaps "dense"; `facts` are what no sitting observes; `level`
+    is the rule's.
     """
     seen = {
         name: {**observe(measured[name], artifacts[name]), **facts.get(name, {})}
         for name in measured
     }
+    for name, each in seen.items():
+        each.update(instead(budget, each, artifacts[name]))
     dense = seen.get(DENSE, {})
     absolute = budget.against({limit: each.values() for limit, each in dense.items()})
     candidate = {**seen[CANDIDATE], **_spoiled(budget, dense, seen[CANDIDATE])}
-    verdict = judge(absolute, candidate)
+    verdict = judge(absolute, candidate, level)
     return Attempt(measured.get(DENSE), measured[CANDIDATE], verdict)
 
 
@@ -241,12 +230,13 @@ def _spoiled(
     return spoiled
 
 
-def _trial(take: Callable[[TimingRule], Attempt], rule: TimingRule, progress: Progress) -> Trial:
-    def rest(seconds: float) -> None:
-        progress(f"cooling down for {seconds:g} s before measuring again", 0.0)
-        time.sleep(seconds)
-
-    attempts = persevere(take, rule, rest)
+def _trial(
+    target: Target,
+    take: Callable[[TimingRule], Attempt],
+    rule: TimingRule,
+    progress: Progress,
+) -> Trial:
+    attempts = persevere(take, rule, lambda _: cool(target, rule, progress))
     last = attempts[-1]
     return Trial(last.dense, last.candidate, last.verdict, attempts)
 
@@ -255,34 +245,3 @@ def _turns(names: tuple[str, ...], count: int) -> list[str]:
     """Every name `count` times, each round in the reverse order of the one before."""
     rounds = [names if i % 2 == 0 else names[::-1] for i in range(count)]
     return [name for each in rounds for name in each]
-
-
-def _measurement(
-    target: Target,
-    artifact: Artifact,
-    processes: tuple[ProcessSamples, ...],
-    memory: tuple[MemoryPhases, ...],
-) -> Measurement:
-    conditions = {
-        **_common(processes),
-        "device": target.device.name,
-        "processes": str(len(processes)),
-        "samples_per_process": _range([len(each.latency_ns) for each in processes]),
-    }
-    return Measurement(
-        artifact.sha256, target.runtime, processes, memory, target.provenance, conditions
-    )
-
-
-def _common(processes: tuple[ProcessSamples, ...]) -> dict[str, str]:
-    """The conditions, with all values of one that changed between processes."""
-    names = dict.fromkeys(name for each in processes for name in each.conditions)
-    return {
-        name: ", ".join(dict.fromkeys(each.conditions.get(name, "none") for each in processes))
-        for name in names
-    }
-
-
-def _range(counts: list[int]) -> str:
-    low, high = min(counts, default=0), max(counts, default=0)
-    return str(low) if low == high else f"{low} to {high}"

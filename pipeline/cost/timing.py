@@ -7,10 +7,9 @@ from typing import Protocol
 
 from pipeline.cost.table import Timing
 from targets.artifact import Artifact
+from targets.disturbance import LARGEST_DRIFT, LARGEST_REFERENCE_CHANGE
 from targets.errors import MeasurementInvalid
 from targets.measurement import (
-    LARGEST_DRIFT,
-    LARGEST_REFERENCE_CHANGE,
     QUANTILES,
     ProcessSamples,
     TimingRule,

@@ -15,6 +15,7 @@ LIMITS = {
     "peak_memory_mb": ("Peak memory", "MB"),
     "size_kb": ("Size", "kB"),
     "energy_mj": ("Energy", "mJ"),
+    "power_w": ("Power", "W"),
 }
 MEANING: dict[Status, str] = {
     "PASS": "every limit is met",

@@ -11,7 +11,8 @@ from typing import Any, Dict, Optional, TextIO, Type
 
 from targets.agent.commands import COMMANDS, Request
 from targets.agent.runtime import runtime_named
-from targets.errors import ConversionError, EdgesmithError
+from targets.agent.version import EXPECTED, VERSION
+from targets.errors import ConversionError, EdgesmithError, MeasurementInvalid
 from targets.measurement import TimingRule
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -20,7 +21,12 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 def main() -> None:
     """Answers the request; what fails is answered as {"error": {"kind", "message"}}."""
     answers = _own_stdout()
-    request = _request(json.load(sys.stdin))
+    document = json.load(sys.stdin)
+    wanted = document.pop(EXPECTED, None)
+    if wanted != VERSION:
+        refusal = f"the desk wants agent {wanted}, this is {VERSION}"
+        _answer(answers, {"error": {"kind": "version", "message": refusal}}, 1)
+    request = _request(document)
 
     def refuse(kind: Type[BaseException], error: BaseException, _: Optional[TracebackType]) -> None:
         _answer(answers, {"error": {"kind": _kind(error, request), "message": _message(error)}}, 1)
@@ -43,14 +49,16 @@ def _own_stdout() -> TextIO:
 
 
 def _answer(answers: TextIO, document: Dict[str, object], code: int) -> None:
-    json.dump(document, answers)
+    json.dump({EXPECTED: VERSION, **document}, answers)
     answers.flush()
     os._exit(code)  # a runtime's teardown can take long, or crash: nothing is left to lose
 
 
 def _confine(request: Request) -> None:
-    """Limits this process's memory, and ties it to its parent where that is asked."""
+    """Limits this process's memory and cores, and ties it to its parent, where that is asked."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if request.cores:
+        os.sched_setaffinity(0, request.cores)
     if request.memory_limit_bytes:
         # Not RLIMIT_AS: runtimes reserve address space that they never touch.
         limit = request.memory_limit_bytes
@@ -64,6 +72,8 @@ def _kind(error: BaseException, request: Request) -> str:
         return "missing"
     if isinstance(error, MemoryError) or "bad_alloc" in str(error):
         return "memory"
+    if isinstance(error, MeasurementInvalid):
+        return "invalid"
     if isinstance(error, EdgesmithError):
         return "unsupported" if isinstance(error, ConversionError) else "artifact"
     phrases = runtime_named(request.runtime).UNSUPPORTED

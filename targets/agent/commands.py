@@ -1,6 +1,5 @@
 """The agent's commands: each takes a request and gives a JSON-able answer."""
 
-import resource
 import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import Callable, Dict, List, Mapping, Tuple
@@ -8,16 +7,22 @@ from typing import Callable, Dict, List, Mapping, Tuple
 import numpy as np
 
 from targets.agent.conditions import conditions
+from targets.agent.energy import energy_round
 from targets.agent.fingerprint import fingerprint
+from targets.agent.heat import Throttling
 from targets.agent.layers import layers_of
 from targets.agent.memory import PeakMemory
+from targets.agent.power import Sensor, sensor_of
 from targets.agent.runtime import Runtime, Session, runtime_named
+from targets.agent.shared_memory import cgroup_peak_bytes, pss_bytes
 from targets.agent.timing import random_inputs, time_session
 from targets.agent.turns import Timed, time_in_turns
-from targets.errors import ArtifactError
+from targets.agent.watched import Watched
+from targets.energy import EnergyRound
+from targets.errors import ArtifactError, EnvironmentFault
 from targets.measurement import TimingRule
 
-_MEMORY_INFERENCES = 10  # one shows the peak; a few let arenas that grow lazily settle
+_SETTLING_INFERENCES = 10  # one shows the peak; a few let arenas that grow lazily settle
 
 Answer = Dict[str, object]
 
@@ -25,7 +30,8 @@ Answer = Dict[str, object]
 @dataclass(frozen=True)
 class Request:
     """What one start of the agent shall do. `inputs` and `outputs` are .npz files of `infer`;
-    `models` and `rounds` are of `turns`."""
+    `models` and `rounds` are of `turns`; `cores` are those to run on, empty for any;
+    `sensors` and `sensor` are of `energy`."""
 
     command: str
     runtime: str
@@ -33,10 +39,13 @@ class Request:
     models: Tuple[str, ...] = ()
     rounds: int = 5
     threads: int = 1
+    cores: Tuple[int, ...] = ()
     seed: int = 0
     rule: TimingRule = field(default_factory=TimingRule)
     inputs: str = ""
     outputs: str = ""
+    sensors: Tuple[str, ...] = ()
+    sensor: str = ""
     memory_limit_bytes: int = 0
     dies_with_parent: bool = False
 
@@ -60,6 +69,11 @@ def identify(request: Request) -> Answer:
     return {"device": told, "runtime_version": runtime_named(request.runtime).version()}
 
 
+def heat(request: Request) -> Answer:
+    """Whether the device holds its clock down at this moment."""
+    return {"throttling": Throttling().told()}
+
+
 def latency(request: Request) -> Answer:
     """The times of this process, as ProcessSamples has them."""
     runtime = runtime_named(request.runtime)
@@ -67,11 +81,11 @@ def latency(request: Request) -> Answer:
     session = _ready(runtime, request)
     load_ns = time.perf_counter_ns() - start
     raw = random_inputs(session.inputs, request.seed)
-    preempted = _preemptions()
+    watched = Watched()
     times = time_session(session.invoke, raw, request.rule)
-    told = _conditions(runtime, session, request)
-    told["preemptions"] = str(_preemptions() - preempted)
-    return {**times, "load_ns": load_ns, "conditions": told}
+    told = {**_conditions(runtime, session, request), **watched.conditions()}
+    share = watched.waiting_share
+    return {**times, "load_ns": load_ns, "conditions": told, "waiting_share": share}
 
 
 def turns(request: Request) -> Answer:
@@ -84,13 +98,13 @@ def turns(request: Request) -> Answer:
         loads.append(time.perf_counter_ns() - start)
         sessions.append(session)
         timed.append(Timed(session.invoke, random_inputs(session.inputs, request.seed)))
-    preempted = _preemptions()
+    watched = Watched()
     times = time_in_turns(timed, request.rule, request.rounds, request.seed)
-    told = {"shared_process": f"{len(timed)} models in turns"}
-    told["preemptions"] = str(_preemptions() - preempted)
+    told = {"shared_process": f"{len(timed)} models in turns", **watched.conditions()}
+    share = {"waiting_share": watched.waiting_share}
     conditions = [{**_conditions(runtime, session, request), **told} for session in sessions]
     answers = zip(times, loads, conditions)
-    return {"models": [{**t, "load_ns": load, "conditions": c} for t, load, c in answers]}
+    return {"models": [{**t, "load_ns": load, "conditions": c, **share} for t, load, c in answers]}
 
 
 def memory(request: Request) -> Answer:
@@ -103,10 +117,27 @@ def memory(request: Request) -> Answer:
     session.prepare()
     found["prepare_bytes"] = peak.phase_bytes()
     raw = random_inputs(session.inputs, request.seed)
-    for _ in range(_MEMORY_INFERENCES):
+    for _ in range(_SETTLING_INFERENCES):
         session.invoke(raw)
     found["infer_bytes"] = peak.phase_bytes()
-    return {**found, "reason": peak.reason}
+    others = {"pss_bytes": pss_bytes(), "cgroup_peak_bytes": cgroup_peak_bytes()}
+    return {**found, "reason": peak.reason, **others}
+
+
+def energy(request: Request) -> Answer:
+    """What a power sensor reads around and under load, as EnergyRound has it."""
+    try:
+        return _energy_round(sensor_of(request.sensors, request.sensor), request)
+    except EnvironmentFault as error:  # there is no sensor, or it stopped being readable
+        return asdict(EnergyRound(reason=str(error)))
+
+
+def _energy_round(sensor: Sensor, request: Request) -> Answer:
+    session = _ready(runtime_named(request.runtime), request)
+    raw = random_inputs(session.inputs, request.seed)
+    for _ in range(_SETTLING_INFERENCES):
+        session.invoke(raw)
+    return energy_round(sensor, lambda: session.invoke(raw), request.rule)
 
 
 def infer(request: Request) -> Answer:
@@ -131,9 +162,11 @@ def layers(request: Request) -> Answer:
 COMMANDS: Mapping[str, Callable[[Request], Answer]] = {
     "describe": describe,
     "identify": identify,
+    "heat": heat,
     "latency": latency,
     "turns": turns,
     "memory": memory,
+    "energy": energy,
     "infer": infer,
     "layers": layers,
 }
@@ -143,11 +176,6 @@ def _ready(runtime: Runtime, request: Request) -> Session:
     session = runtime.Session(request.model, request.threads)
     session.prepare()
     return session
-
-
-def _preemptions() -> int:
-    """How often this process had to give its core to another: how busy the machine is."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def _conditions(runtime: Runtime, session: Session, request: Request) -> Dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Callable, Dict, List, Sequence, Tuple
 import numpy as np
 
 from targets.artifact import TensorSpec
+from targets.errors import MeasurementInvalid
 from targets.measurement import TimingRule, median
 
 _clock = time.perf_counter_ns
@@ -41,7 +42,7 @@ def time_session(
     first = _timed(invoke, raw)
     reference = reference_ns()
     iterations = warm_up(lambda: _timed(invoke, raw), rule)
-    samples = _sample(invoke, raw, rule)
+    samples = credible(_sample(invoke, raw, rule))
     return {
         "latency_ns": samples,
         "first_inference_ns": first,
@@ -49,6 +50,26 @@ def time_session(
         "reference_ns_after": reference_ns(),
         "warmup_iterations": iterations,
     }
+
+
+def credible(samples: List[int]) -> List[int]:
+    """The samples themselves. Raises MeasurementInvalid where a clock that works can't give them.
+
+    A time of 0 is a clock that is too coarse for the model; one below 0 a clock that was set back.
+    """
+    least = min(samples, default=0)
+    if not samples:
+        raise MeasurementInvalid("the device took no sample at all")
+    if least < 0:
+        raise MeasurementInvalid(
+            f"the device's clock went backwards by {-least} ns during an inference; stop what sets "
+            "it, and measure again"
+        )
+    if least == 0:
+        raise MeasurementInvalid(
+            "an inference took 0 ns: the device's clock is too coarse for this model"
+        )
+    return samples
 
 
 def warm_up(timed: Callable[[], int], rule: TimingRule) -> int:

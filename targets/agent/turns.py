@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Sequence
 
 import numpy as np
 
-from targets.agent.timing import reference_ns, warm_up
+from targets.agent.timing import credible, reference_ns, warm_up
 from targets.measurement import TimingRule
 
 Invoke = Callable[[List[np.ndarray]], List[np.ndarray]]
@@ -72,7 +72,7 @@ def time_in_turns(
     after = reference_ns()
     return [
         {
-            "latency_ns": timed.samples,
+            "latency_ns": credible(timed.samples),
             "first_inference_ns": timed.first_ns,
             "reference_ns_before": reference,
             "reference_ns_after": after,

@@ -20,6 +20,10 @@ _CODE = Path(__file__).resolve().parents[2]
 class Local:
     """This machine. The private folder is made at first need and removed with this object."""
 
+    def __init__(self, python: str = sys.executable) -> None:
+        """`python` is the interpreter that runs the agent; without it, the one that runs this."""
+        self._python = python
+
     @cached_property
     def folder(self) -> str:
         """The private folder. Raises EnvironmentFault where none can be made."""
@@ -32,13 +36,18 @@ class Local:
 
     @property
     def python(self) -> str:
-        """The interpreter that runs this program."""
-        return sys.executable
+        """The interpreter that runs the agent."""
+        return self._python
 
     @property
     def code(self) -> str:
-        """Where this program's own `targets` is."""
+        """The folder of this program's own `targets`."""
         return str(_CODE)
+
+    @property
+    def site(self) -> str:
+        """None: this program's own environment has what it needs."""
+        return ""
 
     def push(self, local: Path, name: str) -> str:
         """Copies the file under a relative name in the private folder."""
@@ -51,6 +60,10 @@ class Local:
                 f"{local} can't be copied to {remote.parent}: {error}"
             ) from error
         return str(remote)
+
+    def place(self, local: Path, name: str) -> str:
+        """As `push`: this machine keeps nothing from before."""
+        return self.push(local, name)
 
     def pull(self, remote: str, local: Path) -> None:
         """Copies a file of the private folder out of it."""

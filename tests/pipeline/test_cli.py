@@ -181,6 +181,23 @@ def test_check_of_a_file_that_is_no_model(tmp_path, name):
     refused(result, 2, name)
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("--processes", "3"), "at least 5"),
+        (("--processes", "5", "--confidence", "0.99"), "at least 8"),
+        (("--samples", "0"), "at least 1"),
+        (("--confidence", "1"), "from 0.5 to 0.9999"),
+        (("--sustained", "5", "--limit", "latency_ms.p95=50% of dense"), "absolute limits"),
+    ],
+)
+def test_too_little_to_decide_by_is_a_usage_error(
+    tmp_path: Path, asked: tuple[str, ...], told: str
+) -> None:
+    model = tmp_path / "model.onnx"
+    refused(invoke("check", model, "--limit", "size_kb=8", *asked), 2, told)
+
+
 def test_check_of_an_unknown_suffix_names_the_known_ones(tmp_path):
     refused(invoke("check", tmp_path / "model.pt", "--limit", "size_kb=8"), 2, ".onnx", ".tflite")
 

@@ -49,7 +49,22 @@ def test_a_profile_may_say_its_activations() -> None:
 def test_the_users_own_profile_is_found(own: Path) -> None:
     (own / "box.yaml").write_text("name: box\nruntimes: [tflite]\n")
     assert device.load("box").runtimes == ("tflite",)
-    assert device.names() == ["box", "host"]
+    assert {"box", "host"} <= set(device.names())
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in device.SHIPPED.glob("*.yaml")))
+def test_every_fact_of_a_shipped_profile_has_a_source(name: str) -> None:
+    profile = device.load(name)
+    assert profile.description
+    assert profile.unsourced() == []
+    assert set(profile.accelerates) <= set(profile.runtimes)
+    assert profile.ssh is profile.adb is None  # where a device is, only its owner knows
+
+
+@pytest.mark.parametrize("name", ["a b", "$(reboot)", "../host", "Pi5", "", "a" * 64, "ä"])
+def test_a_name_that_no_device_can_have_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="can't name a device"):
+        device.load(name)
 
 
 def test_an_unknown_device_is_told_the_nearest(own: Path) -> None:
@@ -64,6 +79,17 @@ def test_an_unknown_device_is_told_the_nearest(own: Path) -> None:
         ("name: box\nruntimes: []\n", "key 'runtimes'"),
         ("name: other\nruntimes: [tflite]\n", "key 'name': found 'other'"),
         ("name: box\nruntimes: [tflite]\nspeed: 3\n", "key 'speed'"),
+        ("name: box\nruntimes: [tflite]\nmemory_gb: 4\n", "key 'memory_gb'"),
+        ("name: box\nruntimes: [tflite]\nmemory_mb: 4 GB\n", "key 'memory_mb'.*found '4 GB'"),
+        ("name: box\nruntimes: [tflite]\nssh: {host: -oProxy}\nlink: ssh\n", "key 'ssh.host'"),
+        ("name: box\nruntimes: [tflite]\nssh: {host: a}\n", "another link than 'local'"),
+        ("name: box\nruntimes: [tflite]\nlink: usb\n", "key 'link'.*found 'usb'"),
+        ("name: box\nruntimes: [tflite]\nfolder: /a;b\n", "key 'folder'"),
+        ("name: box\nruntimes: [tflite]\nsources: {sock: x}\n", "unknown facts: sock"),
+        (
+            "name: box\nruntimes: [tflite]\npin: [4]\ncores: [{kind: A, count: 1, ids: [0]}]\n",
+            "pin .4. names cores",
+        ),
         ("name: [", "can't be read"),
         ("", "box.yaml"),
     ],

@@ -72,6 +72,21 @@ def test_one_disturbed_process_does_not_invalidate() -> None:
     assert "drifts by +50.0%" in told
 
 
+def test_a_machine_that_has_no_core_to_spare_invalidates() -> None:
+    waiting = replace(STEADY, waiting_share=0.4)
+    assert measured(waiting, STEADY, STEADY).invalid_reason() is None
+    told = measured(waiting, waiting, STEADY).invalid_reason()
+    assert told is not None
+    assert "waits for a core 40% of its time" in told
+
+
+def test_a_throttled_process_invalidates_all() -> None:
+    hot = replace(STEADY, conditions={"throttling": "throttled: thermal status moderate"})
+    assert measured(*[STEADY] * 4, hot).invalid_reason() == hot.conditions["throttling"]
+    unknown = replace(STEADY, conditions={"throttling": "unavailable: no sensor"})
+    assert measured(unknown).invalid_reason() is None
+
+
 def test_a_slower_reference_kernel_invalidates() -> None:
     slower = replace(STEADY, reference_ns_after=1200)
     told = measured(slower, slower, STEADY).invalid_reason()

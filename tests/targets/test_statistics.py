@@ -2,11 +2,12 @@
 
 An artifact is at the budget when the median over processes of the process's own p95, at this
 number of samples, is the budget. Each process is then as likely under as over it: five of five is
-1/32, and six of six after an undecided sitting 1/64 of the rest, 4.6 % in all.
+1/32, and 14 of 18 after an undecided sitting 1.5 % of the rest, 4.6 % in all.
+scripts/bench-verdict does the same for six shapes of noise, and looks at the power.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -23,10 +24,11 @@ from targets.budget import (
 from targets.measurement import TimingRule
 from targets.trial import persevere
 
-SEEDS = 20_000
+SEEDS = 4_000
+MOST = 0.056  # 4.6 %, and three standard errors of 0.33 % over so many seeds
 SAMPLES = 100
-PROCESSES = 11  # five, and six more where they were undecided
 RULE = TimingRule()
+PROCESSES = RULE.processes + RULE.retry_processes
 
 Noise = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -68,7 +70,9 @@ def outcome(values: Iterator[float], budget: float, invalid: Iterator[bool]) -> 
     def take(rule: TimingRule) -> Sat:
         seen = tuple((next(values),) for _ in range(rule.processes))
         reason = "drifts" if next(invalid) else None
-        return Sat(judge(limit, {"latency_ms.p95": Observation(seen, invalid_reason=reason)}))
+        return Sat(
+            judge(limit, {"latency_ms.p95": Observation(seen, invalid_reason=reason)}, rule.level)
+        )
 
     return persevere(take, RULE, lambda _: None)[-1].verdict.status
 
@@ -78,8 +82,8 @@ def rates(
 ) -> dict[Status, float]:
     """How often each status comes out for an artifact `scale` times as slow as the budget."""
     generator = np.random.default_rng(11)
-    budget = float(np.median(p95(noise(generator, 40_000))))
-    needed = PROCESSES if not invalid else 4 * 6
+    budget = float(np.median(p95(noise(generator, 20_000))))
+    needed = PROCESSES if not invalid else 3 * RULE.processes + 3 * RULE.retry_processes
     values = scale * p95(noise(generator, seeds * needed)).reshape(seeds, needed)
     flags = generator.random((seeds, 4)) < invalid
     found = [
@@ -93,19 +97,18 @@ def rates(
 @pytest.mark.parametrize("noise", [independent, autocorrelated, shifted])
 def test_at_the_budget_at_most_one_in_twenty_passes(noise: Noise) -> None:
     found = rates(noise, 1.0)
-    # 4.6 % expected; the standard error over 20,000 seeds is 0.15 %.
-    assert found["PASS"] <= 0.05
-    assert found["FAIL"] <= 0.06  # the same chance on the other side
+    assert found["PASS"] <= MOST
+    assert found["FAIL"] <= MOST  # the same chance on the other side
 
 
 def test_repeating_invalid_sittings_gives_no_second_chance() -> None:
     # A sitting is thrown away for its drift, not for its values.
-    assert rates(independent, 1.0, invalid=0.3)["PASS"] <= 0.05
+    assert rates(independent, 1.0, invalid=0.3)["PASS"] <= MOST
 
 
 @pytest.mark.parametrize("noise", [independent, autocorrelated, shifted])
 def test_above_the_budget_passes_are_rare(noise: Noise) -> None:
-    assert rates(noise, 1.05, seeds=4000)["PASS"] <= 0.02
+    assert rates(noise, 1.05, seeds=1000)["PASS"] <= 0.02
 
 
 @pytest.mark.parametrize("noise", [independent, autocorrelated, shifted])
@@ -118,39 +121,38 @@ def test_a_relative_limit_passes_no_more_often(noise: Noise) -> None:
     pairs = zip((0.4 * small).tolist(), dense.tolist(), strict=True)
     passed = [relative_outcome(*pair) == "PASS" for pair in pairs]
     # A pair's ratio is as likely above as below 0.4, and so the chance is 4.6 % again.
-    assert np.mean(passed) <= 0.05
+    assert np.mean(passed) <= MOST
 
 
 def relative_outcome(small: list[float], dense: list[float]) -> Status:
     budget = Budget.model_validate({"latency_ms": {"p95": "40% of dense"}})
 
     def take(rule: TimingRule) -> Sat:
-        turn = slice(0, 5) if rule.processes == 5 else slice(5, 11)
+        first = rule.processes == RULE.processes
+        turn = slice(0, RULE.processes) if first else slice(RULE.processes, PROCESSES)
         seen = Observation(tuple((each,) for each in small[turn]))
         absolute = budget.against({"latency_ms.p95": dense[turn]})
-        return Sat(judge(absolute, {"latency_ms.p95": seen}))
+        return Sat(judge(absolute, {"latency_ms.p95": seen}, rule.level))
 
     return persevere(take, RULE, lambda _: None)[-1].verdict.status
 
 
 def test_clear_cases_are_decided() -> None:
     # 15 % away is six standard deviations of a process's p95 under independent noise.
-    assert rates(independent, 0.85, seeds=4000)["PASS"] >= 0.99
-    assert rates(independent, 1.15, seeds=4000)["FAIL"] >= 0.99
+    assert rates(independent, 0.85, seeds=1000)["PASS"] >= 0.99
+    assert rates(independent, 1.15, seeds=1000)["FAIL"] >= 0.99
 
 
 def test_a_pooled_rule_would_not_do() -> None:
     """Why processes are judged one by one: pooled samples are no sample of anything."""
     generator = np.random.default_rng(5)
-    budget = float(np.median(p95(shifted(generator, 40_000))))
+    budget = float(np.median(p95(shifted(generator, 20_000))))
     pooled = shifted(generator, 4000 * 5).reshape(4000, 500)
     # The order statistic that bounds p95 at 95 % were the 500 samples independent: the 484th.
     bound = np.sort(pooled, axis=1)[:, 483]
     assert np.mean(bound <= budget) > 0.05
 
 
-def test_fewer_processes_would_not_do() -> None:
-    chance = 0.5**RULE.processes + (1 - 2 * 0.5**RULE.processes) * 0.5**RULE.retry_processes
-    assert chance <= 0.047
-    weaker = replace(RULE, processes=4)
-    assert 0.5**weaker.processes > 0.05
+def test_the_second_sitting_sees_through_unlucky_starts() -> None:
+    # Of 15 % of processes 30 % slower, five of five are clean in 44 % of sittings.
+    assert rates(shifted, 0.9, seeds=1000)["PASS"] >= 0.8

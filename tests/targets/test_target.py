@@ -1,5 +1,7 @@
 """The look-up by name, and the answers of a device that can't be trusted."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -8,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from targets.agent.version import VERSION
+from targets.artifact import Artifact
 from targets.device import DeviceProfile, load
 from targets.errors import DeviceUnreachable, UsageError
 from targets.link.contract import Completed
 from targets.link.local import Local
+from targets.measurement import TimingRule
 from targets.target import Target, find
 
 
@@ -19,10 +24,12 @@ class Lying(Local):
     """A link whose agent answers something else."""
 
     def __init__(self, stdout: bytes) -> None:
+        super().__init__()
         self.stdout = stdout
 
     def run(self, *_: object, **__: object) -> Completed:
-        return Completed(0, self.stdout, b"")
+        told = {"agent": VERSION, **json.loads(self.stdout)}
+        return Completed(0, json.dumps(told).encode(), b"")
 
 
 def test_an_unknown_runtime_is_told_the_nearest() -> None:
@@ -36,9 +43,9 @@ def test_a_profile_of_another_machine_is_not_this_one() -> None:
         find(profile, "tflite")
 
 
-def test_a_link_that_there_is_not_is_told() -> None:
-    profile = DeviceProfile(name="board", link="adb", arch="aarch64", runtimes=("tflite",))
-    with pytest.raises(DeviceUnreachable, match="linked by adb"):
+def test_a_profile_for_estimates_is_not_measured() -> None:
+    profile = DeviceProfile(name="board", link="none", arch="armv7em", runtimes=("tflite",))
+    with pytest.raises(DeviceUnreachable, match="estimates only"):
         find(profile, "tflite")
 
 
@@ -58,6 +65,25 @@ def test_a_malformed_description_is_the_devices_fault(stdout: bytes, tmp_path: P
     target = Target(load("host"), "tflite", Lying(stdout))
     with pytest.raises(DeviceUnreachable, match="malformed"):
         target.describe(tmp_path / "m.tflite")
+
+
+@pytest.mark.parametrize(
+    "stdout",
+    [
+        b'{"latency_ns": []}',
+        b'{"latency_ns": [0], "load_ns": 1, "first_inference_ns": 1, "reference_ns_before": 1,'
+        b'"reference_ns_after": 1, "warmup_iterations": 1, "conditions": {}}',
+        b'{"latency_ns": 5, "load_ns": 1, "first_inference_ns": 1, "reference_ns_before": 1,'
+        b'"reference_ns_after": 1, "warmup_iterations": 1, "conditions": {}}',
+    ],
+)
+def test_malformed_times_are_the_devices_fault(stdout: bytes, tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(b"x")
+    artifact = Artifact(
+        tmp_path / "m.tflite", "tflite", hashlib.sha256(b"x").hexdigest(), 1, (), ()
+    )
+    with pytest.raises(DeviceUnreachable, match="malformed"):
+        Target(load("host"), "tflite", Lying(stdout)).sample(artifact, TimingRule.quick())
 
 
 def test_a_process_dies_with_the_one_that_asked(models: Path) -> None:

@@ -8,7 +8,9 @@ import pytest
 from targets import trial
 from targets.artifact import Artifact
 from targets.budget import Budget, Observation
+from targets.cooling import cool
 from targets.device import DeviceProfile
+from targets.energy import EnergyRound
 from targets.errors import UsageError
 from targets.measurement import MemoryPhases, ProcessSamples, TimingRule
 
@@ -36,6 +38,7 @@ class Scripted:
         default_factory=lambda: DeviceProfile(name="scripted", runtimes=("onnxruntime",))
     )
     turns: list[str] = field(default_factory=list)
+    metered: EnergyRound = field(default_factory=lambda: EnergyRound(reason="no sensor"))
 
     def sample(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> ProcessSamples:
         self.turns.append(artifact.path.stem)
@@ -45,12 +48,19 @@ class Scripted:
     def memory(self, artifact: Artifact, seed: int = 0) -> MemoryPhases:
         return MemoryPhases(10, 20, 30, artifact.size_bytes)
 
+    def energy(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> EnergyRound:
+        return self.metered
+
 
 def conduct(
     dense: list[ProcessSamples], small: list[ProcessSamples], budget: Budget = BUDGET
 ) -> tuple[trial.Trial, Scripted]:
     target = Scripted({"dense": dense, "small": small})
     return trial.conduct(target, DENSE, SMALL, budget, {}, rule=RULE), target
+
+
+def told(found: trial.Trial) -> str:
+    return found.verdict.lines[0].reason
 
 
 def test_turns_alternate() -> None:
@@ -93,19 +103,21 @@ def test_metrics_are_given() -> None:
     assert found.verdict.status == "FAIL"
 
 
-def test_inconclusive_is_repeated_once_with_six_and_judged_alone() -> None:
-    small = [at(0.6), *[at(0.4)] * 4, *[at(0.4)] * 6]
+def test_inconclusive_is_repeated_once_with_more_and_judged_alone() -> None:
+    small = [at(0.6), *[at(0.4)] * 4, *[at(0.6)] * 4, *[at(0.4)] * 14]
     found, target = conduct([at(1)], small)
     assert [each.verdict.status for each in found.attempts] == ["INCONCLUSIVE", "PASS"]
-    assert target.turns.count("small") == 5 + 6
-    assert len(found.candidate.processes) == 6
-    assert len(found.candidate.memory) == 6
+    assert "14 of 18 processes are within the limit, 14 are needed" in told(found)
+    assert target.turns.count("small") == 5 + 18
+    assert len(found.candidate.processes) == 18
+    assert len(found.candidate.memory) == 18
 
 
 def test_twice_inconclusive_stays_so() -> None:
-    small = [at(0.6), *[at(0.4)] * 5, at(0.6), at(0.4)]
+    small = [at(0.6), *[at(0.4)] * 4, *[at(0.6)] * 5, at(0.4)]
     found, _ = conduct([at(1)], small)
     assert [each.verdict.status for each in found.attempts] == ["INCONCLUSIVE"] * 2
+    assert "13 of 18 processes are within the limit, 14 are needed" in told(found)
 
 
 def test_a_fail_is_final() -> None:
@@ -133,6 +145,49 @@ def test_an_unmeasurable_limit_does_not_hide_an_undecided_one() -> None:
     found, _ = conduct([at(1)], [at(0.6), at(0.4)], budget)
     assert [each.verdict.status for each in found.attempts] == ["UNVERIFIED"] * 2
     assert [line.status for line in found.verdict.lines] == ["PASS", "UNVERIFIED"]
+
+
+def test_a_throttled_device_rests_until_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Scripted({"small": [at(1)]})
+    said = ["throttled: a", "throttled: a", "none"]
+    monkeypatch.setattr(target, "throttling", lambda: said.pop(0), raising=False)
+    rested: list[float] = []
+    monkeypatch.setattr("targets.cooling.time.sleep", rested.append)
+    cool(target, replace(RULE, cool_down_s=5.0), lambda *_: None)
+    assert (rested, said) == ([5.0] * 3, [])
+    monkeypatch.setattr(target, "throttling", lambda: "throttled: a")
+    cool(target, replace(RULE, cool_down_s=5.0, cool_down_max_s=20.0), lambda *_: None)
+    assert len(rested) == 3 + 4
+
+
+def test_energy_and_power_are_judged_like_latency() -> None:
+    # 2 W idle, 5 W under load of 2 s and 1,000 inferences: 6 mJ each.
+    idle, load = (
+        tuple((i * 10**9, watts + 0.01 * (-1) ** i) for i in range(3)) for watts in (2.0, 5.0)
+    )
+    target = Scripted(
+        {"small": [at(1)]}, metered=EnergyRound("meter", "W", idle, load, idle, 1_000)
+    )
+    for limits, status in (
+        ({"energy_mj": 7, "power_w": 6}, "PASS"),
+        ({"energy_mj": 5}, "FAIL"),
+        ({"power_w": 4.5}, "FAIL"),
+    ):
+        budget = Budget.model_validate(limits)
+        found = trial.judge_alone(target, SMALL, budget, rule=RULE)
+        assert found.verdict.status == status
+        assert len(found.candidate.energy) == 5
+    target.metered = replace(target.metered, load=target.metered.idle_before)
+    found = trial.judge_alone(target, SMALL, Budget.model_validate({"energy_mj": 7}), rule=RULE)
+    assert (found.verdict.status, len(found.attempts)) == ("INVALID", 3)
+
+
+def test_energy_is_read_only_where_a_limit_asks_for_it() -> None:
+    found, _ = conduct([at(1)], [at(0.4)])
+    assert found.candidate.energy == ()
+    budget = Budget.model_validate({"latency_ms": {"p95": 0.5}, "energy_mj": 3})
+    found, _ = conduct([at(1)], [at(0.4)], budget)
+    assert "not measured: no sensor" in found.verdict.lines[1].reason
 
 
 def test_a_p99_limit_asks_for_its_samples() -> None:
@@ -172,7 +227,14 @@ def test_progress_rises_to_one_and_conditions_are_kept() -> None:
     assert found["dense"].conditions == {
         "cpu": "x",
         "load_average": "1",
+        "drift": "+0.0%",
+        "reference_change": "+0.0%",
+        "autocorrelation": "0.00",
         "device": "scripted",
         "processes": "5",
         "samples_per_process": "300",
+        "memory_import_mb": "0.0",
+        "memory_load_mb": "0.0",
+        "memory_prepare_mb": "0.0",
+        "memory_infer_mb": "0.4",
     }

@@ -9,21 +9,16 @@ from pathlib import Path
 import pytest
 
 import targets
+from targets.agent.version import EXPECTED, VERSION
+from targets.link import bundle
 
 ROOT = Path(targets.__file__).parent
-TRAVELS = sorted(
-    [
-        *(ROOT / "agent").glob("*.py"),
-        *ROOT.glob("*/session.py"),
-        *ROOT.glob("*/telemetry.py"),
-        *(ROOT / f"{name}.py" for name in ("artifact", "errors", "measurement", "__init__")),
-        *(ROOT / name / "__init__.py" for name in ("tflite", "openvino", "onnxruntime")),
-    ]
-)
+TRAVELS = bundle.travelling()
 ALLOWED = {"numpy", "targets", "ai_edge_litert", "tflite_runtime", "openvino", "onnxruntime"}
 
 
-def asked(request: object) -> subprocess.CompletedProcess[bytes]:
+def asked(request: dict[str, object]) -> subprocess.CompletedProcess[bytes]:
+    request = {EXPECTED: VERSION, **request}
     return subprocess.run(
         [sys.executable, "-m", "targets.agent"],
         input=json.dumps(request).encode(),
@@ -63,11 +58,14 @@ def test_stdout_is_one_document_whatever_the_runtime_says(models: Path) -> None:
     completed = asked(request)
     assert completed.returncode == 0
     assert set(json.loads(completed.stdout)) == {
+        "agent",
         "import_bytes",
         "load_bytes",
         "prepare_bytes",
         "infer_bytes",
         "reason",
+        "pss_bytes",
+        "cgroup_peak_bytes",
     }
     assert b"XNNPACK" in completed.stderr  # LiteRT's chatter, which must not mix in
 
@@ -77,9 +75,10 @@ def test_stdout_is_one_document_whatever_the_runtime_says(models: Path) -> None:
     [
         ({"command": "describe", "runtime": "caffe", "model": "m"}, "artifact", "caffe"),
         ({"command": "describe", "runtime": "tflite", "model": "/no/such"}, "runtime", "such"),
+        ({"command": "describe", "runtime": "tflite", "agent": 1}, "version", "wants agent 1"),
     ],
 )
-def test_a_failure_is_an_answer(request_: object, kind: str, told: str) -> None:
+def test_a_failure_is_an_answer(request_: dict[str, object], kind: str, told: str) -> None:
     completed = asked(request_)
     assert completed.returncode == 1
     error = json.loads(completed.stdout)["error"]

@@ -6,8 +6,15 @@ from itertools import chain, cycle, repeat
 import numpy as np
 import pytest
 
-from targets.agent.timing import random_inputs, reference_ns, time_session, warm_up
+from targets.agent.timing import (
+    credible,
+    random_inputs,
+    reference_ns,
+    time_session,
+    warm_up,
+)
 from targets.artifact import TensorSpec
+from targets.errors import MeasurementInvalid
 from targets.measurement import TimingRule
 
 RULE = TimingRule()
@@ -79,3 +86,17 @@ def test_slow_models_end_at_the_longest_time() -> None:
 
 def test_the_reference_kernel_takes_time() -> None:
     assert reference_ns() > 0
+
+
+@pytest.mark.parametrize(
+    ("samples", "told"),
+    [
+        ([], "no sample at all"),
+        ([5, -3, 5], "clock went backwards by 3 ns"),
+        ([5, 0], "took 0 ns"),
+    ],
+)
+def test_times_that_no_working_clock_gives(samples: list[int], told: str) -> None:
+    with pytest.raises(MeasurementInvalid, match=told):
+        credible(samples)
+    assert credible([1, 2]) == [1, 2]

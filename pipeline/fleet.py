@@ -1,0 +1,152 @@
+"""`edgesmith check --device a,b,c`: one model file on several devices, side by side.
+
+Each device is measured by a thread of its own; one that fails does not stop the others.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.table import Table
+
+from pipeline.check import Checked, checked, stated_budget
+from pipeline.console import Console
+from pipeline.printing import print_json
+from targets import device as devices
+from targets.artifact import format_of
+from targets.budget import Budget, Verdict
+from targets.device import DeviceProfile
+from targets.errors import ArtifactError, EdgesmithError, UsageError
+from targets.measurement import TimingRule
+
+_WORST_FIRST = (1, 2, 6, 7, 5, 3, 4, 0)
+"""Exit codes: of several, the first of these."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one device: the model judged there, or why it could not be."""
+
+    device: str
+    found: Checked | EdgesmithError
+
+    @property
+    def code(self) -> int:
+        """The exit code that this device alone would give."""
+        return self.found.code if isinstance(self.found, Checked) else self.found.exit_code
+
+    def document(self) -> dict[str, Any]:
+        """As JSON has it: what `check` has of one device, or its error."""
+        if isinstance(self.found, Checked):
+            return {**self.found.document, "verdict": asdict(self.found.verdict)}
+        told = {"kind": type(self.found).__name__, "message": str(self.found)}
+        return {"device": self.device, "error": {**told, "exit_code": self.code}}
+
+
+class _Lane:
+    """A device's share of the console: what it says begins with its name."""
+
+    def __init__(self, console: Console, device: str) -> None:
+        self._console = console
+        self._device = device
+
+    def step(self, message: str) -> None:
+        self._console.remark(f"{self._device}: {message}")
+
+    def remark(self, message: str) -> None:
+        self._console.remark(f"{self._device}: {message}")
+
+    def progress(self, message: str, fraction: float) -> None:
+        self._console.progress(f"{self._device}: {message}", fraction)
+
+
+def check(
+    model: Path,
+    names: Sequence[str],
+    limits: tuple[str, ...],
+    budget: Path | None,
+    as_json: bool,
+    rule: TimingRule | None = None,
+) -> int:
+    """Judges a model file on every device named, prints one table and gives one exit code.
+
+    Raises:
+        UsageError: a device is unknown, is named twice, or has no limit to be judged by.
+    """
+    stated = stated_budget(limits, budget)
+    profiles = _profiles(names, stated)
+    format_of(model)
+    if not model.is_file():
+        raise ArtifactError(f"{model}: no such file")
+    with Console() as console:
+        console.step(f"checking {model.name} on {', '.join(names)}")
+        outcomes = _side_by_side(model, profiles, stated, rule, console)
+    code = min((one.code for one in outcomes), key=_WORST_FIRST.index)
+    if as_json:
+        rows = [one.document() for one in outcomes]
+        print_json({"schema_version": 1, "model": str(model), "devices": rows, "exit_code": code})
+    else:
+        _print(outcomes)
+    return code
+
+
+def _profiles(names: Sequence[str], stated: Budget) -> list[DeviceProfile]:
+    if not all(names):
+        raise UsageError(f"'{','.join(names)}': name a device before and after each comma")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"device '{twice[0]}' is named twice; a device takes one job at a time")
+    profiles = [devices.load(name) for name in names]
+    for profile in profiles:
+        if not stated.limits() and not profile.budget.limits():
+            raise UsageError(
+                f"no limit to judge '{profile.name}' by: --limit latency_ms.p95=8 or --budget FILE"
+            )
+    return profiles
+
+
+def _side_by_side(
+    model: Path,
+    profiles: Sequence[DeviceProfile],
+    stated: Budget,
+    rule: TimingRule | None,
+    console: Console,
+) -> list[Outcome]:
+    def take(profile: DeviceProfile) -> Outcome:
+        lane = _Lane(console, profile.name)
+        try:
+            return Outcome(profile.name, checked(model, profile, stated, rule, lane))
+        except EdgesmithError as error:
+            lane.remark(str(error))
+            return Outcome(profile.name, error)
+
+    with ThreadPoolExecutor(len(profiles)) as threads:
+        return list(threads.map(take, profiles))
+
+
+def _print(outcomes: Sequence[Outcome]) -> None:
+    console = RichConsole()
+    columns = ("device", "runtime", "p50 ms", "p95 ms", "memory MB", "verdict", "why")
+    shown = Table(*columns, box=None, pad_edge=False)
+    for one in outcomes:
+        shown.add_row(one.device, *_cells(one.found))
+    console.print(shown)
+
+
+def _cells(found: Checked | EdgesmithError) -> tuple[str, ...]:
+    if not isinstance(found, Checked):
+        return ("", "", "", "", f"exit {found.exit_code}", str(found))
+    measured = found.document["measurement"]
+    latency = measured["latency_ms"]
+    numbers = (latency["p50"], latency["p95"], measured["peak_memory_mb"])
+    told = tuple(one if isinstance(one, str) else f"{one:.4g}" for one in numbers)
+    return (found.document["runtime"], *told, found.verdict.status, _why(found.verdict))
+
+
+def _why(verdict: Verdict) -> str:
+    lines = [line for line in verdict.lines if line.status == verdict.status]
+    shown = (f"{line.limit} {line.reason}".strip() for line in lines if line.status != "PASS")
+    return "; ".join(shown)

@@ -1,0 +1,83 @@
+"""SSH servers that must not be trusted, or let nobody in, or are not there."""
+
+from pathlib import Path
+
+import pytest
+
+from targets.address import SshAddress
+from targets.errors import DeviceUnreachable, EnvironmentFault, UsageError
+from targets.link.pins import Pins
+from targets.link.ssh import SshShell
+
+
+@pytest.fixture
+def pins(tmp_path: Path) -> Pins:
+    return Pins(tmp_path / "edgesmith" / "known_hosts")
+
+
+def says(shell: SshShell) -> bytes:
+    done = shell.execute("echo here", stdin=b"", timeout_s=20, most_bytes=100)
+    shell.close()
+    return done.stdout
+
+
+def test_a_host_key_is_pinned_at_first_and_another_is_refused(sshd, pins: Pins) -> None:
+    assert says(SshShell(sshd.address, pins)) == b"here\n"
+    assert pins.of(sshd.address.label) == [(sshd.folder / "host.pub").read_text().rsplit(" ", 1)[0]]
+    assert says(SshShell(sshd.address, pins)) == b"here\n"
+    assert len(pins.file.read_text().splitlines()) == 1
+    sshd.stop()
+    sshd.new_key("host")
+    sshd.start()
+    with pytest.raises(
+        DeviceUnreachable, match=r"host key SHA256:.* not the one .* remove the line"
+    ):
+        SshShell(sshd.address, pins)
+    assert len(pins.file.read_text().splitlines()) == 1
+
+
+def test_a_key_that_is_not_let_in_pins_nothing(sshd, pins: Pins) -> None:
+    sshd.new_key("other")
+    address = sshd.address.model_copy(update={"key_file": str(sshd.folder / "other")})
+    with pytest.raises(DeviceUnreachable, match=r"not in with the key .*ssh-copy-id"):
+        SshShell(address, pins)
+    assert not pins.file.exists()
+
+
+def test_a_server_that_is_not_there_is_told(sshd, pins: Pins) -> None:
+    sshd.stop()
+    with pytest.raises(DeviceUnreachable, match=r"can't be reached by SSH: .*; is it on"):
+        SshShell(sshd.address, pins)
+
+
+def test_a_jump_host_is_gone_through_and_pinned(sshd, pins: Pins) -> None:
+    through = f"{sshd.address.user}@127.0.0.1:{sshd.port}"
+    address = sshd.address.model_copy(update={"jump": through, "host": "localhost"})
+    assert says(SshShell(address, pins)) == b"here\n"
+    labels = {line.split()[0] for line in pins.file.read_text().splitlines()}
+    assert labels == {f"[127.0.0.1]:{sshd.port}", f"[localhost]:{sshd.port}"}
+
+
+def test_a_file_of_pins_that_can_not_be_read_is_told(pins: Pins) -> None:
+    pins.file.mkdir(parents=True)
+    with pytest.raises(EnvironmentFault, match="can't be read"):
+        pins.of("board")
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "user"),
+    [
+        ("pi@board", "board", 22, "pi"),
+        ("board:2222", "board", 2222, None),
+        ("me@[fe80::1%eth0]:22", "fe80::1%eth0", 22, "me"),
+    ],
+)
+def test_addresses_as_people_write_them(text: str, host: str, port: int, user: str | None) -> None:
+    found = SshAddress.stated(text)
+    assert (found.host, found.port, found.user) == (host, port, user)
+
+
+@pytest.mark.parametrize("text", ["", "a b", "-oProxyCommand=x", "$(id)@h", "h:99999", "h:x", "@h"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no SSH address"):
+        SshAddress.stated(text)
