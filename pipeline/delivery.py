@@ -7,11 +7,15 @@ import numpy as np
 
 from pipeline.assemble import Samples, assemble
 from pipeline.desk import Desk
-from pipeline.package import Golden, package_linux
-from pipeline.package.linux.build import Notes
+from pipeline.package.archive import slug
+from pipeline.package.contents import Delivery, Notes
+from pipeline.package.golden import Golden
+from pipeline.package.interface import bare
+from pipeline.package.linux.build import build
 from pipeline.report import storage
 from pipeline.report.document import ArtifactFacts, Packaged, Report, Row
 from pipeline.results import Results
+from pipeline.workspace import atomic_write
 from targets.artifact import Artifact, digest, files_of
 
 GOLDEN_SAMPLES = 8
@@ -49,18 +53,8 @@ def _packaged(desk: Desk, results: Results, row: Row) -> Packaged:
 
     def work(folder: Path) -> None:
         desk.console.progress(f"packaging for {row.runtime}", 0.0)
-        assert row.verdict is not None, "a candidate is judged before it is packaged"
-        package_linux(
-            artifact,
-            folder,
-            name=desk.loaded.name,
-            description=f"{desk.loaded.name}: {', '.join(row.lineage)}; made for {row.runtime}.",
-            golden=_golden(desk, artifact),
-            measurement=row.measurement,
-            verdict=row.verdict,
-            lineage=row.lineage,
-            notes=_notes(desk, row),
-        )
+        for name, content in build(_delivery(desk, row, artifact), None).items():
+            atomic_write(folder / name, content)
 
     inputs = {"row": row.model_dump(mode="json"), "task": desk.task.identity()}
     folder = desk.workspace.step(f"package-{row.runtime}", inputs, work)
@@ -71,6 +65,23 @@ def _packaged(desk: Desk, results: Results, row: Row) -> Packaged:
     sha256, size_bytes = digest([target])
     path = target.relative_to(desk.workspace.folder).as_posix()
     return Packaged(path=path, sha256=sha256, size_bytes=size_bytes)
+
+
+def _delivery(desk: Desk, row: Row, artifact: Artifact) -> Delivery:
+    assert row.verdict is not None, "a candidate is judged before it is packaged"
+    name = desk.loaded.name
+    return Delivery(
+        name=name,
+        title=f"{slug(name)}-{row.runtime}",
+        artifact=artifact,
+        golden=_golden(desk, artifact),
+        description=f"{name}: {', '.join(row.lineage)}; made for {row.runtime}.",
+        measurement=row.measurement,
+        verdict=row.verdict,
+        lineage=row.lineage,
+        notes=_notes(desk, row),
+        interface=bare(name, artifact),
+    )
 
 
 def _notes(desk: Desk, row: Row) -> Notes:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import re
 import tarfile
 from collections.abc import Mapping
 
@@ -46,3 +47,8 @@ def epoch() -> int:
     if not text.isascii() or not text.isdigit():
         raise UsageError(f"SOURCE_DATE_EPOCH: found '{text}'; allowed: seconds since 1970")
     return int(text)
+
+
+def slug(name: str) -> str:
+    """A name that is safe as a file's: letters, digits, dots and dashes."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:60] or "model"

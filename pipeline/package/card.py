@@ -2,17 +2,19 @@
 
 import re
 
-from pipeline.package.manifest import Manifest, Tensor
+from pipeline.package.interface import Port
+from pipeline.package.manifest import Manifest, Signed
 from pipeline.report import wording
 from pipeline.report.document import Line, Unavailable
 
 
-def model_card(manifest: Manifest, metric: str) -> str:
+def model_card(manifest: Manifest, metric: str, usage: str) -> str:
     """The card, in Markdown. Text that came from outside is escaped.
 
     Args:
         manifest: what the card tells; its list of files may still be empty.
         metric: the metric that the limits on drops speak of.
+        usage: how the package is set up and checked, in Markdown.
     """
     sections = [
         f"# {plain(manifest.name)}",
@@ -26,21 +28,26 @@ def model_card(manifest: Manifest, metric: str) -> str:
         _measured(manifest),
         "## Inputs and outputs",
         _table(("name", "shape", "dtype", "scale", "zero point"), _tensors(manifest)),
-        "Real value = scale * (integer - zero point), where a scale is given. What is fed and "
-        "read as real values, `run.py` encodes and decodes by this table.",
+        "Real value = scale * (integer - zero point), where a scale is given.",
         "## How it was made",
         "\n".join(f"{index}. {plain(one)}" for index, one in enumerate(manifest.lineage, 1)),
         "## How to check it",
-        f"`sh install.sh` sets up {manifest.runtime.distribution} "
-        f"{manifest.runtime.least_version} or newer beside it; `python run.py --self-test` "
-        "compares every file with manifest.json and then runs the golden vectors.",
+        usage,
         "## What this does not tell",
-        "The package is not signed: its checksums find damage, not forgery. It was checked with "
+        f"{_forgery(manifest)} It was checked with "
         "the version of the runtime named above and no other. Its accuracy is that on the "
         "validation data of its task. The licence in this package covers the code that edgesmith "
         "made; the model's is its owner's.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _forgery(manifest: Manifest) -> str:
+    signature = manifest.signature
+    if not isinstance(signature, Signed):
+        return "The package is not signed: its checksums find damage, not forgery."
+    until = f" until {signature.not_after}" if signature.not_after else ""
+    return f"The package is signed with the key {signature.key_id}{until}."
 
 
 def plain(text: str) -> str:
@@ -86,7 +93,7 @@ def _tensors(manifest: Manifest) -> list[tuple[str, ...]]:
     return [_tensor(one) for one in (*manifest.inputs, *manifest.outputs)]
 
 
-def _tensor(one: Tensor) -> tuple[str, ...]:
+def _tensor(one: Port) -> tuple[str, ...]:
     layout = "" if isinstance(one.layout, Unavailable) else f" {plain(one.layout)}"
     shape = " x ".join(str(size) for size in one.shape) + layout
     return (

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from pipeline.package.interface import InputPort, Interface, OutputPort
 from pipeline.report.document import MeasurementSummary, Reading, RowVerdict, Unavailable
-from targets.artifact import TensorSpec
 
-NOT_STATED = Unavailable(unavailable="the task does not state it")
+Platform = Literal["android", "ios", "linux", "mcu"]
+NAME = "manifest.json"
+CHECKSUM = f"{NAME}.sha256"
+SIGNATURE = f"{NAME}.sig"
 UNSIGNED = Unavailable(
     unavailable="not signed: the checksums find damage, not a forged manifest with forged files"
 )
@@ -46,26 +49,6 @@ class Runtime(Section):
     least_version: str
 
 
-class Normalization(Section):
-    """What the app does to its raw values, by channel: (raw - mean) / std."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-class Tensor(Section):
-    """An input or output. Quantized: real = scale * (integer - zero_point); else both are null."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    layout: str | Unavailable = NOT_STATED
-    scale: float | None
-    zero_point: int | None
-    normalization: Normalization | Unavailable | None = None
-    labels: tuple[str, ...] | None = None
-
-
 class Vector(Section):
     """A golden array: real values, samples stacked on axis 0. Inputs have no tolerance."""
 
@@ -81,8 +64,29 @@ class Vectors(Section):
     outputs: tuple[Vector, ...]
 
 
+class Signed(Section):
+    """How manifest.json is signed: manifest.json.sig holds 64 bytes over its bytes.
+
+    The key is named, not carried: a key that comes with what it signed proves nothing.
+
+    Attributes:
+        key_id: the sha256 of the public key's 32 bytes, in hex.
+        not_after: the last day on which the signature counts, YYYY-MM-DD; None for no end.
+    """
+
+    algorithm: Literal["ed25519"] = "ed25519"
+    key_id: str
+    not_after: str | None = None
+
+
 class Manifest(Section):
-    """The whole. `files` lists every file of the package but the manifest itself."""
+    """The whole. `files` lists every file of the package but the manifest, its checksum and its
+    signature.
+
+    Attributes:
+        class_name, inputs, outputs: the interface that every API of the package is made from.
+        details: what only this platform has, such as the arena of a microcontroller.
+    """
 
     format: Literal["edgesmith-package"] = "edgesmith-package"
     schema_version: Literal[1] = 1
@@ -90,24 +94,25 @@ class Manifest(Section):
     name: str
     description: str
     made_by: str
+    platform: Platform
     model: Model
     runtime: Runtime
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    class_name: str
+    inputs: tuple[InputPort, ...]
+    outputs: tuple[OutputPort, ...]
     golden: Vectors
     metrics: dict[str, Reading]
     measurement: MeasurementSummary
     verdict: RowVerdict
     lineage: tuple[str, ...]
-    signature: Unavailable = UNSIGNED
+    details: dict[str, JsonValue] = Field(default_factory=dict)
+    signature: Signed | Unavailable = UNSIGNED
     files: tuple[File, ...]
 
-
-class InputNotes(Section):
-    """What only the task knows of an input."""
-
-    layout: str | None = None
-    normalization: Normalization | None = None
+    @property
+    def interface(self) -> Interface:
+        """The interface, whole."""
+        return Interface(class_name=self.class_name, inputs=self.inputs, outputs=self.outputs)
 
 
 def listed(files: Mapping[str, bytes]) -> tuple[File, ...]:
@@ -118,27 +123,6 @@ def listed(files: Mapping[str, bytes]) -> tuple[File, ...]:
     )
 
 
-def input_tensor(spec: TensorSpec, notes: InputNotes) -> Tensor:
-    """An input of the contract."""
-    return _tensor(spec).model_copy(
-        update={
-            "layout": notes.layout or NOT_STATED,
-            "normalization": notes.normalization or NOT_STATED,
-        }
-    )
-
-
-def output_tensor(spec: TensorSpec, labels: tuple[str, ...] | None) -> Tensor:
-    """An output of the contract."""
-    return _tensor(spec).model_copy(update={"labels": labels})
-
-
-def _tensor(spec: TensorSpec) -> Tensor:
-    quantization = spec.quantization
-    return Tensor(
-        name=spec.name,
-        shape=spec.shape,
-        dtype=spec.dtype,
-        scale=quantization.scale if quantization else None,
-        zero_point=quantization.zero_point if quantization else None,
-    )
+def checksum(manifest: bytes) -> bytes:
+    """manifest.json.sha256, as `sha256sum --check` reads it."""
+    return f"{sha256(manifest).hexdigest()}  {NAME}\n".encode()

@@ -1,7 +1,8 @@
 """sbom.cdx.json: the package's parts as a CycloneDX 1.6 bill of materials."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from uuid import NAMESPACE_URL, uuid5
 
@@ -10,22 +11,44 @@ from pydantic import JsonValue
 EDGESMITH = "edgesmith"
 
 
+@dataclass(frozen=True, order=True)
+class Library:
+    """A library that the package needs, by its package URL's parts (github.com/package-url).
+
+    Attributes:
+        kind: pypi, maven, swift, cocoapods, generic.
+        name: with its namespace in front, as "com.google.ai.edge.litert/litert" in maven.
+        version: exactly.
+        sha256: of its file, where it is known.
+    """
+
+    kind: str
+    name: str
+    version: str
+    sha256: str | None = None
+
+    @property
+    def purl(self) -> str:
+        """The package URL."""
+        return f"pkg:{self.kind}/{self.name}@{self.version}"
+
+
 def cyclonedx(
-    name: str, files: Mapping[str, bytes], requirements: Mapping[str, str], version: str
+    name: str, files: Mapping[str, bytes], libraries: Sequence[Library], version: str
 ) -> bytes:
     """The bill: the model with its files, and the libraries that it needs.
 
     Args:
         name: the package's id; with the model's files it makes the serial number.
         files: the model's files by path.
-        requirements: versions by distribution.
+        libraries: what it needs, in any order.
         version: edgesmith's.
 
     The serial number is derived from the contents, and there is no time stamp, so that the same
     package has the same bill.
     """
-    libraries = [_library(*one) for one in sorted(requirements.items())]
-    purls: list[JsonValue] = [_purl(*one) for one in sorted(requirements.items())]
+    needed = sorted(libraries, key=lambda one: one.purl)
+    purls: list[JsonValue] = [one.purl for one in needed]
     model = _model(name, files)
     digests = "".join(sha256(files[path]).hexdigest() for path in sorted(files))
     document: JsonValue = {
@@ -40,7 +63,7 @@ def cyclonedx(
             },
             "component": model,
         },
-        "components": [*libraries],
+        "components": [_library(one) for one in needed],
         "dependencies": [
             {"ref": "model", "dependsOn": purls},
             *[{"ref": purl} for purl in purls],
@@ -65,16 +88,14 @@ def _model(name: str, files: Mapping[str, bytes]) -> dict[str, JsonValue]:
     }
 
 
-def _library(distribution: str, version: str) -> dict[str, JsonValue]:
-    purl = _purl(distribution, version)
-    return {
+def _library(one: Library) -> dict[str, JsonValue]:
+    facts: dict[str, JsonValue] = {
         "type": "library",
-        "bom-ref": purl,
-        "name": distribution,
-        "version": version,
-        "purl": purl,
+        "bom-ref": one.purl,
+        "name": one.name,
+        "version": one.version,
+        "purl": one.purl,
     }
-
-
-def _purl(distribution: str, version: str) -> str:
-    return f"pkg:pypi/{distribution}@{version}"
+    if one.sha256 is not None:
+        facts["hashes"] = [{"alg": "SHA-256", "content": one.sha256}]
+    return facts

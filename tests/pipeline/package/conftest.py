@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.package import Golden, package_linux
+from pipeline.package.archive import slug
+from pipeline.package.contents import Delivery, Notes
+from pipeline.package.golden import Golden
+from pipeline.package.interface import bare
+from pipeline.package.linux.build import build
 from pipeline.report.document import MeasurementSummary, RowVerdict
 from targets.artifact import Artifact, digest, files_of, format_of
 
@@ -141,12 +145,40 @@ def evidence() -> dict:
         "stated": "40% of dense",
     }
     verdict = RowVerdict.model_validate({"status": "PASS", "lines": [line]})
-    return {"measurement": measurement, "verdict": verdict, "lineage": ["dense", "int8"]}
+    return {"measurement": measurement, "verdict": verdict, "lineage": ("dense", "int8")}
+
+
+def delivered(made: tuple[Artifact, Golden], evidence: dict, **changes) -> Delivery:
+    """A delivery of the model `made`, with some of its facts changed."""
+    artifact, golden = made
+    name = changes.get("name", "digits")
+    facts = {
+        "name": name,
+        "title": f"{slug(name)}-{artifact.runtime}",
+        "artifact": artifact,
+        "golden": golden,
+        "description": "Digits.",
+        "notes": Notes(),
+        "interface": bare(name, artifact),
+        **evidence,
+    }
+    return Delivery(**facts | changes)
+
+
+def write(archives: dict[str, bytes], folder: Path) -> Path:
+    """The first archive, as a file in the folder."""
+    name, content = next(iter(archives.items()))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+@pytest.fixture(scope="session")
+def deliver(evidence):
+    """Makes a delivery of an artifact and its golden vectors; keywords change its facts."""
+    return lambda made, **changes: delivered(made, evidence, **changes)
 
 
 @pytest.fixture
-def package(made, evidence, tmp_path: Path) -> Path:
-    artifact, golden = made
-    return package_linux(
-        artifact, tmp_path, name="digits", description="Digits.", golden=golden, **evidence
-    )
+def package(made, deliver, tmp_path: Path) -> Path:
+    return write(build(deliver(made), None), tmp_path)

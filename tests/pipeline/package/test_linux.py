@@ -1,3 +1,4 @@
+import io
 import json
 import tarfile
 from dataclasses import replace
@@ -6,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.package import package_linux
 from pipeline.package.card import plain
-from pipeline.package.linux.build import Notes
-from pipeline.package.manifest import InputNotes, Manifest, Normalization
+from pipeline.package.contents import Notes
+from pipeline.package.linux.build import build
+from pipeline.package.manifest import Manifest
+from pipeline.processing.after import Softmax, TopK
 from targets.errors import ArtifactError, EnvironmentFault, UsageError
 
 REPOSITORY = Path(__file__).parents[3]
@@ -17,7 +19,11 @@ HOSTILE = "<script>|`x`\n# [a](b)"
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    with tarfile.open(path) as archive:
+    return members(path.read_bytes())
+
+
+def members(content: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         return {one.name: archive.extractfile(one).read() for one in archive.getmembers()}
 
 
@@ -27,18 +33,12 @@ def test_the_package_holds_what_it_should(package: Path):
     assert names == {
         *("manifest.json", "model/model.onnx", "golden/input-0.npy", "golden/output-0.npy"),
         *("MODEL_CARD.md", "sbom.cdx.json", "LICENSE", "requirements.txt", "install.sh", "run.py"),
+        "manifest.json.sha256",
     }
 
 
-def test_the_same_package_is_the_same_bytes(made, evidence, tmp_path: Path):
-    artifact, golden = made
-    paths = [
-        package_linux(
-            artifact, tmp_path / place, name="d", description="", golden=golden, **evidence
-        )
-        for place in ("one", "two")
-    ]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+def test_the_same_package_is_the_same_bytes(made, deliver):
+    assert build(deliver(made), None) == build(deliver(made), None)
 
 
 def test_the_archive_tells_nothing_of_its_maker(package: Path):
@@ -54,20 +54,21 @@ def test_the_archive_tells_nothing_of_its_maker(package: Path):
         assert member.mode == (0o755 if executable else 0o644)
 
 
-def test_times_come_from_source_date_epoch(made, evidence, tmp_path: Path, monkeypatch):
-    artifact, golden = made
-    facts = {"name": "d", "description": "", "golden": golden, **evidence}
+def test_times_come_from_source_date_epoch(made, deliver, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    with tarfile.open(package_linux(artifact, tmp_path, **facts)) as archive:
+    (content,) = build(deliver(made), None).values()
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         assert {member.mtime for member in archive.getmembers()} == {1_700_000_000}
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
     with pytest.raises(UsageError, match="yesterday"):
-        package_linux(artifact, tmp_path, **facts)
+        build(deliver(made), None)
 
 
 def test_the_manifest_lists_every_other_file(package: Path, made):
     files = {name.partition("/")[2]: one for name, one in contents(package).items()}
-    manifest = Manifest.model_validate_json(files.pop("manifest.json"))
+    manifest = Manifest.model_validate_json(content := files.pop("manifest.json"))
+    told = f"{sha256(content).hexdigest()}  manifest.json\n"
+    assert files.pop("manifest.json.sha256").decode() == told
     assert {one.path: (one.sha256, one.size_bytes) for one in manifest.files} == {
         path: (sha256(one).hexdigest(), len(one)) for path, one in files.items()
     }
@@ -78,44 +79,37 @@ def test_the_manifest_lists_every_other_file(package: Path, made):
     )
 
 
-def test_the_manifest_states_the_contract(made, evidence, tmp_path: Path):
-    artifact, golden = made
-    notes = Notes(
-        metrics={"accuracy": 0.98},
-        labels=("a", "b", "c", "d"),
-        inputs={
-            "x": InputNotes(layout="NC", normalization=Normalization(mean=(0.5,), std=(0.25,)))
-        },
-    )
-    path = package_linux(
-        artifact, tmp_path, name="d", description="", golden=golden, notes=notes, **evidence
-    )
-    manifest = json.loads(contents(path)["d-onnxruntime/manifest.json"])
+def test_the_manifest_states_the_contract(made, deliver):
+    plain_one = deliver(made)
+    (output,) = plain_one.interface.outputs
+    operations = (Softmax(), TopK(k=2, labels=("a", "b", "c", "d")))
+    changed = output.model_copy(update={"postprocess": operations})
+    interface = plain_one.interface.model_copy(update={"outputs": (changed,)})
+    delivery = replace(plain_one, interface=interface, notes=Notes(metrics={"accuracy": 0.98}))
+    (content,) = build(delivery, None).values()
+    manifest = json.loads(members(content)["digits-onnxruntime/manifest.json"])
     assert manifest["inputs"] == [
         {
             "name": "x",
+            "field": "input",
             "shape": [1, 4],
             "dtype": "int8",
-            "layout": "NC",
+            "layout": {"unavailable": "the task does not state it"},
             "scale": 0.05,
             "zero_point": -3,
-            "normalization": {"mean": [0.5], "std": [0.25]},
-            "labels": None,
+            "source": {"source": "values", "shape": [4], "dtype": "float32"},
+            "preprocess": [],
+            "folded": [],
         }
     ]
-    assert manifest["outputs"][0]["labels"] == ["a", "b", "c", "d"]
+    assert manifest["outputs"][0]["postprocess"][1]["labels"] == ["a", "b", "c", "d"]
+    assert manifest["class_name"] == "DigitsModel"
+    assert manifest["platform"] == "linux"
     assert manifest["runtime"]["distribution"] == "onnxruntime"
     assert manifest["measurement"]["samples_path"] is None
     assert manifest["verdict"]["status"] == "PASS"
     assert manifest["metrics"] == {"accuracy": 0.98}
     assert "not signed" in manifest["signature"]["unavailable"]
-
-
-def test_what_the_task_does_not_state_is_said_to_be_so(package: Path):
-    manifest = json.loads(contents(package)["digits-onnxruntime/manifest.json"])
-    unstated = {"unavailable": "the task does not state it"}
-    assert manifest["inputs"][0]["normalization"] == unstated
-    assert manifest["inputs"][0]["layout"] == unstated
 
 
 def test_the_bill_of_materials_names_model_and_libraries(package: Path, made):
@@ -136,34 +130,25 @@ def test_the_licence_is_ours_in_full(package: Path):
     assert licence == (REPOSITORY / "LICENSE").read_bytes()
 
 
-def test_the_card_tells_the_verdict_and_escapes_text(made, evidence, tmp_path: Path):
-    artifact, golden = made
-    path = package_linux(
-        artifact, tmp_path, name=HOSTILE, description=HOSTILE, golden=golden, **evidence
-    )
-    (name,) = (name for name in contents(path) if name.endswith("MODEL_CARD.md"))
-    card = contents(path)[name].decode()
+def test_the_card_tells_the_verdict_and_escapes_text(made, deliver):
+    ((name, content),) = build(deliver(made, name=HOSTILE, description=HOSTILE), None).items()
+    card = members(content)["script-x-a-b-onnxruntime/MODEL_CARD.md"].decode()
     assert "| Latency p95 | 0.0200 ms (40% of dense) | 0.0100 ms | 0.0120 ms | PASS |" in card
     assert "| latency p99 | n/a few samples |" in card
     assert plain(HOSTILE) in card
     assert "<script" not in card.replace("\\<script", "")
-    assert path.name == "script-x-a-b-onnxruntime.tar.gz"
+    assert name == "script-x-a-b-onnxruntime.tar.gz"
 
 
-def test_a_model_that_has_changed_is_refused(made, evidence, tmp_path: Path):
-    artifact, golden = made
-    facts = {"name": "d", "description": "", "golden": golden, **evidence}
+def test_a_model_that_has_changed_is_refused(made, deliver, tmp_path: Path):
+    artifact, _ = made
     with pytest.raises(ArtifactError, match="has changed since it was measured"):
-        package_linux(replace(artifact, sha256="0" * 64), tmp_path, **facts)
+        build(deliver(made, artifact=replace(artifact, sha256="0" * 64)), None)
     with pytest.raises(ArtifactError, match="no such file"):
-        package_linux(replace(artifact, path=tmp_path / "no.onnx"), tmp_path, **facts)
-    assert not list(tmp_path.iterdir())
+        build(deliver(made, artifact=replace(artifact, path=tmp_path / "no.onnx")), None)
 
 
-def test_a_runtime_that_is_not_installed_is_named(made, evidence, tmp_path: Path, monkeypatch):
-    artifact, golden = made
-    monkeypatch.setitem(
-        package_linux.__globals__["DISTRIBUTIONS"], "onnxruntime", "no-such-runtime"
-    )
+def test_a_runtime_that_is_not_installed_is_named(made, deliver, monkeypatch):
+    monkeypatch.setitem(build.__globals__["DISTRIBUTIONS"], "onnxruntime", "no-such-runtime")
     with pytest.raises(EnvironmentFault, match="pip install no-such-runtime"):
-        package_linux(artifact, tmp_path, name="d", description="", golden=golden, **evidence)
+        build(deliver(made), None)

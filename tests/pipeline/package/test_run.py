@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.package import package_linux
 from pipeline.package.linux import run as shipped
+from pipeline.package.linux.build import build
 
 
 def unpack(path: Path, folder: Path) -> Path:
@@ -42,12 +42,10 @@ def edit(root: Path, change) -> None:
     (root / "manifest.json").write_text(json.dumps(manifest))
 
 
-def test_the_self_test_passes_on_every_runtime(any_made, evidence, tmp_path: Path):
-    artifact, golden = any_made
-    path = package_linux(
-        artifact, tmp_path, name="digits", description="", golden=golden, **evidence
-    )
-    done = run(unpack(path, tmp_path / "unpacked"), "--self-test")
+def test_the_self_test_passes_on_every_runtime(any_made, deliver, tmp_path: Path):
+    ((name, content),) = build(deliver(any_made), None).items()
+    (tmp_path / name).write_bytes(content)
+    done = run(unpack(tmp_path / name, tmp_path / "unpacked"), "--self-test")
     assert done.returncode == 0, done.stderr
     assert "files are as the manifest says" in done.stdout
     assert "self-test passed: 8 golden samples" in done.stdout
