@@ -5,11 +5,15 @@ import io
 import os
 import re
 import tarfile
+import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from targets.errors import UsageError
 
 EXECUTABLE = (".sh", "run.py")
+EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
+"""What a .zip can tell."""
 
 
 def tar_gz(folder: str, files: Mapping[str, bytes]) -> bytes:
@@ -33,8 +37,36 @@ def _member(path: str, content: bytes) -> tarfile.TarInfo:
     member = tarfile.TarInfo(path)
     member.size = len(content)
     member.mtime = epoch()
-    member.mode = 0o755 if path.endswith(EXECUTABLE) else 0o644
+    member.mode = _mode(path)
     return member
+
+
+def zipped(files: Mapping[str, bytes], folder: str = "") -> bytes:
+    """A .zip of the files: sorted, deflated, without owner, times from `epoch`.
+
+    Args:
+        files: contents by path.
+        folder: the name of the archive's only folder; empty: the files lie at its root.
+    """
+    stream = io.BytesIO()
+    prefix = f"{folder}/" if folder else ""
+    with zipfile.ZipFile(stream, "w") as archive:
+        for path in sorted(files):
+            archive.writestr(_entry(prefix + path), files[path], zipfile.ZIP_DEFLATED, 9)
+    return stream.getvalue()
+
+
+def _entry(path: str) -> zipfile.ZipInfo:
+    at = max(datetime.fromtimestamp(epoch(), UTC), EARLIEST)
+    when = (at.year, at.month, at.day, at.hour, at.minute, at.second)
+    entry = zipfile.ZipInfo(path, when)
+    entry.create_system = 3  # unix, whatever made it
+    entry.external_attr = (0o100000 | _mode(path)) << 16
+    return entry
+
+
+def _mode(path: str) -> int:
+    return 0o755 if path.endswith(EXECUTABLE) else 0o644
 
 
 def epoch() -> int:
