@@ -6,6 +6,7 @@ EdgesmithError                1  something that should not happen
 │   ├── TaskError             2  the user's task.py, its model or its data
 │   ├── ArtifactError         2  a model file, a plan or a package that can't be read
 │   └── FolderInUse           2  another run holds the folder, or it belongs to another recipe
+├── PackageRefused            3  a package whose archive breaks the rules, so that it stays closed
 ├── MeasurementInvalid        4  the device was disturbed: what was measured must not be used
 ├── DeviceUnreachable         5  the device or its link failed
 ├── ConversionError           6  an exporter or a runtime can't take the model
@@ -41,6 +42,12 @@ class ArtifactError(UsageError):
 
 class FolderInUse(UsageError):
     """Another process holds the folder, or it holds the run of another recipe."""
+
+
+class PackageRefused(EdgesmithError):
+    """A package's archive holds what no package may: a path outside, a link, a bomb."""
+
+    exit_code = 3
 
 
 class MeasurementInvalid(EdgesmithError):
