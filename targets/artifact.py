@@ -12,6 +12,7 @@ from typing import List, Optional, Sequence, Tuple
 import numpy as np
 
 from targets.errors import ArtifactError
+from targets.onnxruntime.external import companions
 
 SUFFIX_OF_FORMAT = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
 RUNTIME_OF_FORMAT = {"tflite": "tflite", "onnx": "onnxruntime", "openvino": "openvino"}
@@ -103,18 +104,21 @@ def format_of(path: Path) -> str:
 def files_of(path: Path) -> List[Path]:
     """All files of the model at path, the named one first.
 
-    Raises ArtifactError where one is missing.
+    Raises ArtifactError where one is missing, or where an .onnx keeps its weights outside its
+    folder.
     """
-    files = [path]
-    if path.suffix == ".xml":
-        files.append(path.with_suffix(".bin"))
-    external = path.with_name(path.name + ".data")  # where torch's ONNX exporter puts weights
-    if path.suffix == ".onnx" and external.is_file():
-        files.append(external)
-    for file in files:
-        if not file.is_file():
-            raise ArtifactError(f"{file}: no such file; the model at {path.name} needs it")
-    return files
+    _check_present(path, path)
+    others = [path.with_suffix(".bin")] if path.suffix == ".xml" else []
+    if path.suffix == ".onnx":
+        others = companions(path)
+    for file in others:
+        _check_present(file, path)
+    return [path, *others]
+
+
+def _check_present(file: Path, model: Path) -> None:
+    if not file.is_file():
+        raise ArtifactError(f"{file}: no such file; the model at {model.name} needs it")
 
 
 def digest(files: List[Path]) -> Tuple[str, int]:

@@ -221,8 +221,11 @@ class Target:
             files = files_of(artifact.path)
             if digest(files)[0] != artifact.sha256:
                 raise ArtifactError(f"{artifact.path}: the file has changed since it was described")
-            folder = artifact.sha256[:16]
-            pushed = [self.link.place(file, f"{folder}/{_remote_name(file)}") for file in files]
+            folder, names = artifact.sha256[:16], _remote_names(files)
+            pushed = [
+                self.link.place(file, f"{folder}/{name}")
+                for file, name in zip(files, names, strict=True)
+            ]
             self._pushed[artifact.sha256] = pushed[0]
         return self._pushed[artifact.sha256]
 
@@ -257,9 +260,16 @@ def _told_well(read: Callable[[Mapping[str, Any]], _T], answer: Mapping[str, Any
         raise DeviceUnreachable(f"the agent's answer is malformed: {error}") from error
 
 
-def _remote_name(file: Path) -> str:
-    """The name that a model's file gets on the device: ours, unless another file refers to it."""
-    return file.name if file.suffix == ".data" else f"model{file.suffix}"
+def _remote_names(files: Sequence[Path]) -> list[str]:
+    """The names that a model's files get on the device: ours, unless the model refers to them."""
+    model, *others = files
+    if model.suffix != ".onnx":
+        return [f"model{file.suffix}" for file in files]
+    kept = [file.relative_to(model.parent).as_posix() for file in others]
+    name = "model.onnx"
+    while name in kept:
+        name = f"a-{name}"
+    return [name, *kept]
 
 
 def _description(bare: Artifact, answer: Mapping[str, Any]) -> Description:
