@@ -1,7 +1,7 @@
 """Operations on an input: from what the app has to what the model takes, for one sample.
 
 Arrays have no batch axis. The first operation gets the source's values as float32 (audio of int16
-divided by 32768), and each one hands float32 on; `reference.py` defines the arithmetic.
+divided by 32768), and each one hands float32 on; `prepare.py` defines the arithmetic.
 """
 
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ class Resize(Section):
     The source's coordinate of target i is (i + 0.5) * from / to - 0.5. "bilinear" clamps it to the
     image and weighs the four neighbours, without antialiasing (torch's `interpolate` with
     align_corners=False, TensorFlow's half_pixel_centers); "nearest" takes floor((i + 0.5) * from
-    / to) (torch's nearest-exact).
+    / to), in whole numbers (torch's nearest-exact).
     """
 
     op: Literal["resize"] = "resize"
@@ -30,7 +30,7 @@ class Resize(Section):
 
 
 class CenterCrop(Section):
-    """The middle (height, width) of an image (H, W, C); less is lost at the top or left of an odd rest."""
+    """The middle (height, width) of an image (H, W, C); of an odd rest the end loses one more."""
 
     op: Literal["center_crop"] = "center_crop"
     height: Size
@@ -64,14 +64,14 @@ class Layout(Section):
 
 
 class Level(Section):
-    """Audio divided by its root mean square; silence stays as it is."""
+    """Audio divided by its root mean square, summed in float64; silence stays as it is."""
 
     op: Literal["level"] = "level"
 
 
 class Fit(Section):
-    """Audio of exactly `samples`: zeros on both sides, or both ends lost; the odd one at the end
-    when filled, at the start when cut."""
+    """Audio of exactly `samples`: zeros at both ends, or both ends lost; of an odd rest the end
+    has one more."""
 
     op: Literal["fit"] = "fit"
     samples: Size
