@@ -221,7 +221,7 @@ def judge(
 
 def _line(limit: AbsoluteLimit, observation: Observation | None, level: float) -> Line:
     values = sorted(limit.paired(observation.values())) if observation else []
-    faulty = _unjudged(limit.budget, observation, values)
+    faulty = unjudged(limit.budget, observation, values)
     observed = median(values) if values else None
     bound = values[needed(len(values), level) - 1] if values else None
     if faulty is not None or limit.budget is None:
@@ -233,10 +233,10 @@ def _line(limit: AbsoluteLimit, observation: Observation | None, level: float) -
     return Line(limit.limit, limit.budget, observed, bound, status, told, limit.stated, seen)
 
 
-def _unjudged(
+def unjudged(
     budget: float | None, observation: Observation | None, values: list[float]
 ) -> tuple[Status, str] | None:
-    """Why the values must not be compared with the budget, if so."""
+    """The status and reason of values that must not be compared with the budget; else None."""
     if observation is None or observation.missing_reason:
         missing = observation.missing_reason if observation else None
         return "UNVERIFIED", f"not measured: {missing}" if missing else "not measured"

@@ -21,7 +21,7 @@ def estimated(path: Path, device: DeviceProfile, budget: Budget) -> tuple[Descri
         ArtifactError: the file's operators can't be read.
     """
     absolute_only(budget)
-    artifact = _artifact(path)
+    artifact = unloaded(path)
     if artifact.runtime not in device.runtimes:
         raise UsageError(
             f"device '{device.name}' has no runtime '{artifact.runtime}'; "
@@ -38,7 +38,11 @@ def estimated(path: Path, device: DeviceProfile, budget: Budget) -> tuple[Descri
     return Description(artifact, (), "unavailable: the device is not reached", (note,)), attempt
 
 
-def _artifact(path: Path) -> Artifact:
+def unloaded(path: Path) -> Artifact:
+    """A model's file as it lies there: nobody loaded it, so that its tensors are not known.
+
+    Raises ArtifactError for a file that can't be read or is of no model format.
+    """
     name = format_of(path)
     try:
         sha256, size_bytes = digest(files_of(path))
