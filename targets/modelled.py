@@ -1,34 +1,31 @@
 """Observations that are modelled from the file, for what a device can't tell. None ever passes."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
 from targets.artifact import Artifact
 from targets.budget import Budget, Observation
 from targets.errors import ArtifactError
-from targets.link.local import Local
+from targets.reading import read
+from targets.workload import Workload
 
 MODELLED = "modelled"
 MODELS = ("peak_memory_mb", "energy_mj")
-_TIMEOUT_S = 120.0
 
 
 def estimate(artifact: Artifact) -> Mapping[str, float]:
-    """What targets.estimating tells of the file. Raises ArtifactError where it can't be read."""
-    link = Local()
-    path = str(artifact.path.resolve())
-    try:
-        done = link.run(
-            (link.python, "-m", "targets.estimating", artifact.runtime, path),
-            stdin=b"",
-            environment={"PYTHONPATH": link.code, "OMP_NUM_THREADS": "1"},
-            timeout_s=_TIMEOUT_S,
-        )
-        found = json.loads(done.stdout)
-        return {str(name): float(value) for name, value in found.items()}
-    except (TimeoutError, ValueError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{artifact.path}: its operators can't be read") from error
+    """What the file asks of a device. Raises ArtifactError where it can't be read."""
+    return estimate_of(read(artifact.path))
+
+
+def estimate_of(work: Workload) -> dict[str, float]:
+    """MACs, bytes and energy of one inference."""
+    return {
+        "macs": work.macs,
+        "peak_activation_bytes": work.peak_activation_bytes(),
+        "constant_bytes": work.constant_bytes(),
+        "energy_mj": work.energy_mj(),
+    }
 
 
 def instead(

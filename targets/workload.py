@@ -6,7 +6,7 @@ expect of a device that can't be measured; a limit is never met by them.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Horowitz 2014, "Computing's energy problem", ISSCC, figure 1.1.9: pJ at 45 nm and 0.9 V.
 FLOAT_MAC_PJ = 3.7 + 0.9
@@ -16,31 +16,69 @@ DRAM_PJ_PER_BYTE = 640 / 4
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor: its bytes, and whether the file holds its values."""
+    """One tensor: its bytes, and whether the file holds its values.
+
+    Attributes:
+        size_bytes: with each symbolic size counted once.
+        constant: whether the file holds its values.
+        name: what the runtime calls it; "" where that is its key.
+        shape: a symbolic size is -1; None where the file does not tell.
+        dtype: in numpy's terms; "" where the file does not tell.
+    """
 
     size_bytes: int
     constant: bool = False
+    name: str = ""
+    shape: tuple[int, ...] | None = None
+    dtype: str = ""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: the names of what it reads and writes; `integer` where it multiplies so."""
+    """One operator as the file has it.
+
+    Attributes:
+        type: its kind, in the format's own word; of a custom one the name that it is known by.
+        inputs: the tensors that it reads.
+        outputs: the tensors that it writes.
+        macs: its multiply-accumulates.
+        integer: whether it multiplies integers.
+        name: what the runtime calls it; "" where it has none.
+        domain: where its kind is defined; "" is the format itself.
+        permutation: the order of axes that a transpose gives; () where it is computed.
+    """
 
     type: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     macs: int = 0
     integer: bool = False
+    name: str = ""
+    domain: str = ""
+    permutation: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One inference: operators in the order in which the file has them."""
+    """One inference: operators in the order in which the file has them.
+
+    Attributes:
+        tensors: by their key, which operators name them by.
+        operators: in order.
+        inputs: what is given.
+        outputs: what is asked for.
+        opsets: the version that the file asks for of each domain of operators.
+        ir_version: of the file's own format; 0 where it has none.
+        missing: operators that the runtime of this machine has no kernel for; by their names.
+    """
 
     tensors: Mapping[str, Tensor]
     operators: tuple[Operator, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    opsets: Mapping[str, int] = field(default_factory=dict)
+    ir_version: int = 0
+    missing: tuple[str, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -62,6 +100,10 @@ class Workload:
             peak = max(peak, sum(alive.values()))
             alive = {name: size for name, size in alive.items() if last.get(name, step) > step}
         return peak
+
+    def constant_bytes(self) -> int:
+        """What the file holds the values of."""
+        return sum(one.size_bytes for one in self.tensors.values() if one.constant)
 
     def energy_mj(self) -> float:
         """MACs, and every operator's operands moved from and to DRAM once, in mJ."""

@@ -11,8 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from targets.artifact import Artifact
 from targets.budget import Budget, Observation
 from targets.errors import ArtifactError
-from targets.estimating import estimate as estimate_of
-from targets.modelled import estimate, instead, modelled
+from targets.modelled import estimate, estimate_of, instead, modelled
 from targets.onnxruntime.graph import workload as onnx_workload
 from targets.openvino.graph import workload as openvino_workload
 from targets.workload import Operator, Tensor, Workload
