@@ -20,7 +20,6 @@ from targets.too_old import needed
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
 _LONGEST_MESSAGE = 400
-_OUT_OF_MEMORY = f"it needs more memory than the {MEMORY_LIMIT_BYTES / 1e9:.1f} GB allowed"
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Call:
     runtime: str
     timeout_s: float
     blames: type[EdgesmithError] = ConversionError
+    memory_limit_bytes: int = MEMORY_LIMIT_BYTES
 
 
 def ask(link: Link, call: Call) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def ask(link: Link, call: Call) -> dict[str, Any]:
         **call.request,
         EXPECTED: VERSION,
         "runtime": call.runtime,
-        "memory_limit_bytes": MEMORY_LIMIT_BYTES,
+        "memory_limit_bytes": call.memory_limit_bytes,
         "dies_with_parent": True,
     }
     try:
@@ -111,7 +111,9 @@ def _error(told: object, call: Call) -> EdgesmithError:
         "artifact": ArtifactError,
         "unsupported": ConversionError,
     }
-    text = _OUT_OF_MEMORY if kind == "memory" else message
+    allowed_gb = call.memory_limit_bytes / 1e9
+    excess = f"it needs more memory than the {allowed_gb:.1f} GB allowed"
+    text = excess if kind == "memory" else message
     if needed(whole):
         return ConversionError(f"{call.model}: {call.runtime} can't run it: {text}")
     return classes.get(kind, call.blames)(f"{call.model}: {call.runtime} can't run it: {text}")

@@ -19,7 +19,7 @@ from targets.artifact import (
     files_of,
     format_of,
 )
-from targets.calling import Call, ask
+from targets.calling import MEMORY_LIMIT_BYTES, Call, ask
 from targets.device import DeviceProfile, load
 from targets.energy import EnergyRound, energy_from_json
 from targets.errors import ArtifactError, DeviceUnreachable, EnvironmentFault, UsageError
@@ -71,6 +71,7 @@ class Target:
     runtime: str
     link: Link
     threads: int = 1
+    memory_limit_bytes: int = MEMORY_LIMIT_BYTES
     _pushed: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -211,7 +212,9 @@ class Target:
         placed = {**request, "model": self._placed(artifact), "threads": self.threads,
                   "cores": self.device.pin}  # fmt: skip
         patience_s = timeout_s * self.device.patience
-        call = Call(placed, str(artifact.path), self.runtime, patience_s, **blames)
+        limit = self.memory_limit_bytes
+        call = Call(placed, str(artifact.path), self.runtime, patience_s, memory_limit_bytes=limit,
+                    **blames)  # fmt: skip
         with occupied(self.device.seat):
             return ask(self.link, call)
 
