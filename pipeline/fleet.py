@@ -3,7 +3,7 @@
 Each device is measured by a thread of its own; one that fails does not stop the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,6 +46,13 @@ class Outcome:
         return {"device": self.device, "error": {**told, "exit_code": self.code}}
 
 
+Tell = Callable[[Sequence[Outcome]], None]
+
+
+def nobody(_: Sequence[Outcome]) -> None:
+    """For a check that nobody else is told of."""
+
+
 class _Lane:
     """A device's share of the console: what it says begins with its name."""
 
@@ -70,8 +77,11 @@ def check(
     budget: Path | None,
     as_json: bool,
     rule: TimingRule | None = None,
+    tell: Tell = nobody,
 ) -> int:
     """Judges a model file on every device named, prints one table and gives one exit code.
+
+    `tell` is given what became of each before it is printed.
 
     Raises:
         UsageError: a device is unknown, is named twice, or has no limit to be judged by.
@@ -84,6 +94,7 @@ def check(
     with Console() as console:
         console.step(f"checking {model.name} on {', '.join(names)}")
         outcomes = _side_by_side(model, profiles, stated, rule, console)
+    tell(outcomes)
     code = min((one.code for one in outcomes), key=_WORST_FIRST.index)
     if as_json:
         rows = [one.document() for one in outcomes]
