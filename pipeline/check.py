@@ -8,13 +8,13 @@ from typing import Any, Protocol
 from rich.console import Console as RichConsole
 from rich.table import Table
 
+from pipeline.budget_file import read_budget
 from pipeline.console import Console
 from pipeline.printing import print_json
 from targets import device as devices
 from targets import target as targets
 from targets.artifact import RUNTIME_OF_FORMAT, format_of
 from targets.budget import Budget, Verdict
-from targets.budget_file import read_budget
 from targets.device import DeviceProfile
 from targets.errors import DeviceUnreachable, UsageError
 from targets.estimates import estimated

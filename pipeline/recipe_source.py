@@ -112,7 +112,8 @@ def parse(file: Path) -> Source:
         raise RecipeError(f"{file}: a value that is not valid YAML: {error}") from None
 
 
-_WANTED = "allowed: a recipe's keys, as `edgesmith schema` describes them"
+KINDS = "recipe or budget file"
+_WANTED = f"allowed: the keys of a {KINDS}, as `edgesmith schema` describes them"
 
 
 def _text(file: Path) -> str:
@@ -120,7 +121,7 @@ def _text(file: Path) -> str:
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise RecipeError(f"{file}: larger than {MAX_BYTES:,} bytes, which no recipe needs")
+            raise RecipeError(f"{file}: larger than {MAX_BYTES:,} bytes, which no {KINDS} needs")
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RecipeError(
@@ -143,7 +144,7 @@ def _refuse_duplicates_and_bombs(root: yaml.Node, file: Path) -> None:
         if count >= MAX_NODES:
             raise RecipeError(
                 f"{file}:{node.start_mark.line + 1}: aliases unfold to more than {MAX_NODES:,} "
-                "values, which no recipe needs; write the values out"
+                f"values, which no {KINDS} needs; write the values out"
             )
         if isinstance(node, yaml.MappingNode):
             _refuse_duplicates(node, file)

@@ -1,7 +1,6 @@
 """Limits are read strictly, made absolute, and judged by the number of processes within them."""
 
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,7 +15,6 @@ from targets.budget import (
     judge,
     worst,
 )
-from targets.budget_file import read_budget
 from targets.errors import RecipeError, UsageError
 from targets.limit import LIMITS, Relative, limit_from_text, parse_limit
 from targets.measurement import TimingRule
@@ -174,37 +172,6 @@ def test_limits_from_the_command_line() -> None:
 def test_a_wrong_limit_is_told(text: str, told: str) -> None:
     with pytest.raises(RecipeError, match=told):
         limit_from_text(text)
-
-
-def test_a_budget_file(tmp_path: Path) -> None:
-    file = tmp_path / "budget.yaml"
-    file.write_text("budget:\n  latency_ms: {p95: 4}\n")
-    assert read_budget(file).limits() == {"latency_ms.p95": 4.0}
-    file.write_text('{"size_kb": 3, "energy_mj": "50% of dense"}')
-    assert list(read_budget(file).limits()) == ["size_kb", "energy_mj"]
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        ("size_kb: 3\nlatency_ms:\n  p95: 0\n", r"budget.yaml:3: key 'latency_ms.p95': found 0;"),
-        ("size_kb: 3\nlatency: 3\n", r"budget.yaml:2: key 'latency': unknown key; allowed: .*size"),
-        ("metric: {name: a, max_drop: 5% of dense}", "already relative"),
-        ("latency_ms: [1", "can't be read"),
-        ("", "found no mapping"),
-        ("3", "found no mapping"),
-    ],
-)
-def test_a_wrong_budget_file_is_told(tmp_path: Path, content: str, told: str) -> None:
-    file = tmp_path / "budget.yaml"
-    file.write_text(content)
-    with pytest.raises(RecipeError, match=told):
-        read_budget(file)
-
-
-def test_a_missing_budget_file(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="can't be read"):
-        read_budget(tmp_path / "none.yaml")
 
 
 def test_every_limit_can_be_set() -> None:
