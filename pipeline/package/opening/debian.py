@@ -1,6 +1,7 @@
 """The two archives in a .deb: what is installed, and what tells dpkg how (deb(5))."""
 
 import gzip
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ def entries(path: Path, file: BinaryIO, ledger: Ledger) -> Iterator[Entry]:
 
 def _parts(path: Path, file: BinaryIO) -> list[_Part]:
     """The first three members and their places; there are no more in a .deb of ours."""
+    end = file.seek(0, os.SEEK_END)
     file.seek(len(MAGIC))
     found: list[_Part] = []
     with reading(path):
@@ -59,7 +61,10 @@ def _parts(path: Path, file: BinaryIO) -> list[_Part]:
             found.append(_part(header, file.tell()))
             if len(found) > 3:
                 raise ArtifactError(f"{path}: more than the three parts that a .deb has")
-            file.seek(found[-1].start + found[-1].size_bytes + found[-1].size_bytes % 2)
+            behind = found[-1].start + found[-1].size_bytes
+            if behind > end:
+                raise EOFError(f"'{found[-1].name}' is cut off")
+            file.seek(behind + behind % 2)
     if not found:
         raise ArtifactError(f"{path}: a .deb of no parts")
     return found

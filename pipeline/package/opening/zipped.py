@@ -11,6 +11,7 @@ from pipeline.package.opening.entry import Entry, reading
 from pipeline.package.opening.rules import Ledger, inside
 from targets.errors import PackageRefused
 
+_HEADER_BYTES = 30  # before each member, without its name (PKWARE APPNOTE 4.3.7)
 _ENCRYPTED = 0x1  # general purpose bit 0 (PKWARE APPNOTE 4.4.4)
 _SPEECH = {ZIP_STORED: "stored", ZIP_DEFLATED: "deflated"}
 
@@ -54,7 +55,7 @@ def _refuse_overlaps(members: list[ZipInfo], file: BinaryIO) -> None:
     for member in sorted(members, key=lambda one: one.header_offset):
         if member.header_offset < end:
             raise PackageRefused(f"'{member.filename}' overlaps another member")
-        end = member.header_offset + member.compress_size
+        end = member.header_offset + _HEADER_BYTES + len(member.filename) + member.compress_size
     place = file.tell()
     if end > file.seek(0, 2):
         raise PackageRefused("its members are longer than the archive")
