@@ -58,7 +58,9 @@ class Accuracy:
     name = "accuracy"
     higher_is_better = True
 
-    def __init__(self) -> None:
+    def __init__(self, chosen: Callable[[Tensor], Tensor] | None = None) -> None:
+        """`chosen` gives the classes (N, ...) of outputs; without it, the largest output's."""
+        self._chosen = chosen or _largest
         self._right: Counter[int] = Counter()
         self._seen: Counter[int] = Counter()
 
@@ -70,7 +72,7 @@ class Accuracy:
                 is not among the classes.
         """
         scores, labels = _checked(outputs, target)
-        right = scores.argmax(dim=1) == labels
+        right = self._chosen(scores) == labels
         self._seen.update(labels.flatten().tolist())
         self._right.update(labels[right].tolist())
 
@@ -83,6 +85,10 @@ class Accuracy:
     def per_class(self) -> dict[str, float]:
         """The share that was met of each label that occurred (its recall)."""
         return {str(label): self._right[label] / self._seen[label] for label in sorted(self._seen)}
+
+
+def _largest(scores: Tensor) -> Tensor:
+    return scores.argmax(dim=1)
 
 
 METRICS: Mapping[str, Callable[[], Metric]] = {"accuracy": Accuracy}

@@ -39,9 +39,9 @@ def explain(error: ValidationError, source: Source, schema: Schema) -> RecipeErr
         location = _in_data(detail, source.data)
         if _follows(detail):
             continue
-        reason = _reason(detail, location, schema)
-        if reason not in reasons.setdefault(location, []):
-            reasons[location].append(reason)
+        told = reason(detail, location, schema)
+        if told not in reasons.setdefault(location, []):
+            reasons[location].append(told)
     messages = [str(source.error(key, _joined(found))) for key, found in reasons.items()]
     return RecipeError("\n".join(messages))
 
@@ -83,7 +83,8 @@ def _joined(reasons: list[str]) -> str:
     return "; ".join(reasons)
 
 
-def _reason(detail: ErrorDetails, location: Location, schema: Schema) -> str:
+def reason(detail: ErrorDetails, location: Location, schema: Schema) -> str:
+    """What is wrong with the value at a location: what was found, and what is allowed there."""
     kind, found = detail["type"], detail["input"]
     message = detail["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":

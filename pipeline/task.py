@@ -1,7 +1,6 @@
 """The task: the user's model, data and loss, loaded from task.py and checked before any work."""
 
 import hashlib
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -10,18 +9,18 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from pipeline import folding, task_metrics, task_processing
 from pipeline import task_checks as checks
-from pipeline import task_metrics
 from pipeline.metrics import Metric
 from pipeline.nearest import advice
+from pipeline.processing.declared import NOTHING
 from pipeline.recipe import LoadedRecipe
 from pipeline.task_faults import at, displayed, user_code
+from pipeline.task_functions import REQUIRED, check_functions, configure, first_line
 from pipeline.task_modules import import_file, recording
 from targets.errors import TaskError
 
 SPLITS = ("train", "calibration", "validation")
-REQUIRED = ("build", "example_inputs", "batches")
-OPTIONAL = ("loss", "configure")
 
 Loss = Callable[[object, object], Tensor]
 
@@ -32,6 +31,7 @@ class Task:
     Attributes:
         file: task.py itself.
         params: what configure() was given.
+        declared: what is done to inputs and outputs.
         files: every file below the task's folder that it imported or, through Python, opened.
     """
 
@@ -39,6 +39,7 @@ class Task:
         """Takes an imported module that has all its functions; load() sees to that."""
         self.file = file
         self.params = dict(params)
+        self.declared = NOTHING
         self.files: tuple[Path, ...] = ()
         self._module = module
         self._makers = task_metrics.factories(vars(module).get("metrics"), file)
@@ -46,7 +47,7 @@ class Task:
         self._identity: dict[str, object] = {}
 
     def build(self) -> nn.Module:
-        """The user's trained model, on the CPU in eval mode.
+        """The user's trained model, on the CPU in eval mode, with what is folded into it.
 
         torch's random numbers are seeded for it, so that a layer that is initialised at random is
         the same every time.
@@ -56,27 +57,62 @@ class Task:
         if self._built is not None:
             built, self._built = self._built, None
             return built
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return checks.module(self._call("build"), self.file)
+        return folding.into(self._trained(), self.declared)
 
     def example_inputs(self) -> tuple[Tensor, ...]:
         """A batch of 1; TaskError for anything but a tuple of finite tensors."""
-        return checks.example(self._call("example_inputs"), self.file)
+        return folding.before(self._example(), self.declared)
 
     def batches(self, split: str) -> Iterator[tuple[tuple[Tensor, ...], object]]:
-        """Inputs and target of "train", "calibration" or "validation", batch by batch.
+        """Inputs and target of "train", "calibration" or "validation", batch by batch, as the
+        model takes them: what the task declares of them is done.
 
         Raises TaskError for an empty split, and for inputs unlike example_inputs() or not finite.
         """
         like = self.example_inputs()
+        for item, place in self._batches(split):
+            prepared = task_processing.prepared(item, self.declared, place)
+            checked, target = checks.batch(prepared, like, place)
+            if split == "train" and self._augments:
+                checked, target = checks.batch((self._augmented(checked), target), like, place)
+            yield checked, target
+
+    def sources(self, split: str) -> Iterator[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]:
+        """What the app would have, and what the model takes of it, batch by batch: samples on
+        axis 0. Samples of several sizes come one by one."""
+        like = self.example_inputs()
+        for item, place in self._batches(split):
+            for raw in task_processing.sources(item, self.declared):
+                prepared = task_processing.prepared((raw, None), self.declared, place)
+                yield raw, checks.batch(prepared, like, place)[0]
+
+    def _batches(self, split: str) -> Iterator[tuple[object, str]]:
+        """The task's own batches, and what to call each in a message."""
         place = f"{displayed(self.file)}: batches('{split}')"
         stream = self._iterator(split, place)
         number = 0
         for number, item in enumerate(self._items(stream, split), 1):
-            yield checks.batch(item, like, f"{place}: batch {number}")
+            yield item, f"{place}: batch {number}"
         if number == 0:
             raise TaskError(f"{place}: the split is empty; allowed: at least one batch")
+
+    @property
+    def _augments(self) -> bool:
+        """Batches that are augmented by themselves are what the model takes, not what an app has:
+        so there is a place for it where the app's values are declared."""
+        return any(self.declared.inputs) and "augment" in vars(self._module)
+
+    def _augmented(self, inputs: tuple[Tensor, ...]) -> object:
+        found = self._call("augment", *inputs)
+        return found if isinstance(found, tuple) else (found,)
+
+    def _trained(self) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return checks.module(self._call("build"), self.file)
+
+    def _example(self) -> tuple[Tensor, ...]:
+        return checks.example(self._call("example_inputs"), self.file)
 
     @property
     def loss(self) -> Loss | None:
@@ -84,8 +120,9 @@ class Task:
         return self._loss if "loss" in vars(self._module) else None
 
     def metrics(self) -> list[Metric]:
-        """New metrics, in the task's order."""
-        return [make() for make in self._makers]
+        """New metrics, in the task's order; they see what an app would get where they ask for it,
+        and accuracy where it comes to one class."""
+        return [task_processing.measuring(make(), self.declared) for make in self._makers]
 
     def identity(self) -> dict[str, object]:
         """What the task's results depend on, as JSON can hold it: files, weights and params.
@@ -101,11 +138,15 @@ class Task:
         Raises TaskError for whatever build, example_inputs, forward or batches do wrong.
         """
         with recording(self.file.parent) as opened, torch.random.fork_rng(devices=[]):
-            built = self.build()
-            inputs = self.example_inputs()
+            built = self._trained()
+            inputs = self._example()
             with user_code("the model's forward", self.file), torch.no_grad():
                 found = built(*inputs)
             checks.outputs(found, self.file)
+            self.declared = task_processing.read(
+                vars(self._module), built, inputs, found, displayed(self.file)
+            )
+            built = folding.into(built, self.declared)
             for split in splits:
                 next(self.batches(split))
         self._built = built
@@ -144,11 +185,11 @@ class Task:
 
     def _call(self, name: str, *arguments: object) -> object:
         function = vars(self._module)[name]
-        with user_code(f"{name}()", self.file, _line(function)):
+        with user_code(f"{name}()", self.file, first_line(function)):
             return function(*arguments)
 
     def _place(self, name: str) -> str:
-        return at(self.file, _line(vars(self._module)[name]))
+        return at(self.file, first_line(vars(self._module)[name]))
 
 
 def load(
@@ -175,8 +216,8 @@ def load(
     with recording(path.parent) as opened:
         with user_code("importing the task", path):
             module = import_file(path)
-        _check_functions(module, path)
-        _configure(module, path, params)
+        check_functions(module, path)
+        configure(module, path, params)
     task = Task(module, path, params)
     task.files = tuple(sorted(opened))
     task.check(splits)
@@ -216,62 +257,6 @@ def _need_no_loss(loaded: LoadedRecipe) -> None:
             told = f"'qat' needs a loss, {hint}, or learn from the dense model alone"
             where = ("steps", index, "quantize", "mode")
             raise loaded.error(where, f"{told} (distill: {{weight: 1}})")
-
-
-def _check_functions(module: ModuleType, path: Path) -> None:
-    known = vars(module)
-    for name in REQUIRED:
-        if name not in known:
-            near = advice(name, [one for one in known if callable(known[one])])
-            hint = f"; {near.partition('allowed: ')[0].strip()}" if "did you mean" in near else ""
-            raise TaskError(
-                f"{displayed(path)}: lacks {name}(){hint}; a task defines "
-                f"{', '.join(f'{one}()' for one in REQUIRED)} and metrics"
-            )
-    for name in (*REQUIRED, *OPTIONAL):
-        if name in known and not callable(known[name]):
-            kind = type(known[name]).__name__
-            raise TaskError(f"{displayed(path)}: {name}: found {kind}; allowed: a function")
-    if "metrics" not in known:
-        raise TaskError(f"{displayed(path)}: lacks metrics; for example: metrics = ['accuracy']")
-
-
-def _configure(module: ModuleType, path: Path, params: Mapping[str, object]) -> None:
-    configure = vars(module).get("configure")
-    if configure is None:
-        if params:
-            raise TaskError(
-                f"{displayed(path)}: lacks configure(), and the recipe has params "
-                f"({', '.join(params)}); define configure({', '.join(params)}) or remove them"
-            )
-        return
-    line = _line(configure)
-    _check_params(configure, at(path, line), params)
-    with user_code("configure()", path, line):
-        configure(**params)
-
-
-def _check_params(
-    configure: Callable[..., object], place: str, params: Mapping[str, object]
-) -> None:
-    taken = inspect.signature(configure).parameters.values()
-    if not any(one.kind is one.VAR_KEYWORD for one in taken):
-        names = [one.name for one in taken]
-        for name in params:
-            if name not in names:
-                raise TaskError(f"{place}: configure() has no '{name}'; {advice(name, names)}")
-    for one in taken:
-        optional = one.default is not one.empty or one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
-        if not optional and one.name not in params:
-            raise TaskError(
-                f"{place}: configure() wants '{one.name}', which the recipe's params lack; "
-                f"add it there, or `--set params.{one.name}=VALUE`"
-            )
-
-
-def _line(function: object) -> int | None:
-    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
-    return int(code.co_firstlineno) if code is not None else None
 
 
 def _name(file: Path, task: Path) -> str:

@@ -12,6 +12,8 @@ from pipeline.task_faults import at, displayed, user_code
 from targets.errors import TaskError
 
 Factory = Callable[[], object]
+TAKES = ("outputs", "results")
+"""What update() is given: the model's outputs, or what `postprocess` makes of them."""
 
 
 def factories(found: object, file: Path) -> tuple[Callable[[], Metric], ...]:
@@ -66,6 +68,10 @@ class OwnMetric:
             )
         self.name = str(getattr(self._inner, "name", called))
         self.higher_is_better = bool(attrgetter("higher_is_better")(self._inner))
+        self.takes = str(getattr(self._inner, "takes", TAKES[0]))
+        if self.takes not in TAKES:
+            told = f"takes: found '{self.takes}'; {advice(self.takes, TAKES)}"
+            raise TaskError(f"{at(self._file, self._line)}: metric '{called}': {told}")
 
     def update(self, outputs: object, target: object) -> None:
         """Takes in one batch."""

@@ -6,7 +6,7 @@ divided by 32768), and each one hands float32 on; `prepare.py` defines the arith
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.processing.section import Section
 from pipeline.processing.sources import Size
@@ -38,12 +38,19 @@ class CenterCrop(Section):
 
 
 class Scale(Section):
-    """value * factor + offset."""
+    """value * factor + offset; the factor is not 0."""
 
     op: Literal["scale"] = "scale"
     factor: float
     offset: float = 0.0
     fold: bool = False
+
+    @field_validator("factor")
+    @classmethod
+    def _can_be_undone(cls, factor: float) -> float:
+        if not factor:
+            raise ValueError("found 0; allowed: any other number")
+        return factor
 
 
 class Normalize(Section):

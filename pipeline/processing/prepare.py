@@ -32,12 +32,13 @@ def prepare(array: np.ndarray, source: Source, operations: Sequence[Preprocess])
     Args:
         array: (N, *source.shape), of the source's dtype.
         source: what it is.
-        operations: what is done to it, in order; none leaves values of any dtype as they are.
+        operations: what is done to it, in order. None leaves plain values of any dtype as they
+            are; images and audio are float32 in any case.
 
     Raises:
         Misfit: the operations do not fit the array.
     """
-    if not operations:
+    if not operations and source.source == "values":
         return array
     known = source.model_copy(update=_sizes(source, array.shape[1:]))
     values = _real(array)
