@@ -1,0 +1,117 @@
+"""Nets of one operator as .tflite files, and what tflite-micro is given of them."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import ai_edge_litert.schema_py_generated as schema
+import flatbuffers
+import numpy as np
+import pytest
+
+from pipeline.package.golden import Golden
+from targets.artifact import Artifact, digest
+from targets.tflite.session import Session
+
+pytest.importorskip("tflite_micro", reason="no tflite-micro; pip install 'edgesmith[mcu]'")
+
+SHAPE = (1, 4)
+RELU = schema.BuiltinOperator.RELU
+Made = tuple[Artifact, Golden]
+
+
+def tensor(name: bytes, kind: int):
+    quantization = schema.QuantizationParametersT()
+    quantization.scale, quantization.zeroPoint = [0.05], [-3]
+    made = schema.TensorT()
+    made.name, made.shape, made.buffer, made.type = name, list(SHAPE), 0, kind
+    made.quantization = quantization if kind == schema.TensorType.INT8 else None
+    return made
+
+
+def write(path: Path, operator: int = RELU, kind: int = schema.TensorType.INT8) -> Path:
+    """A net y = operator(x) of four numbers."""
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = operator
+    code.version = 1
+    node = schema.OperatorT()
+    node.inputs, node.outputs = [0], [1]
+    graph = schema.SubGraphT()
+    graph.tensors = [tensor(name, kind) for name in (b"x", b"y")]
+    graph.inputs, graph.outputs, graph.operators = [0], [1], [node]
+    model = schema.ModelT()
+    model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph]
+    model.buffers = [schema.BufferT()]
+    return packed(model, path)
+
+
+def packed(model, path: Path) -> Path:
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def made(path: Path, given: tuple[np.ndarray, ...] = ()) -> Made:
+    """The file's artifact, with golden vectors from LiteRT for inputs given or drawn."""
+    session = Session(str(path))
+    session.prepare()
+    sha256, size_bytes = digest([path])
+    artifact = Artifact(path, "tflite", sha256, size_bytes, session.inputs, session.outputs)
+    draw = np.random.default_rng(0)
+    drawn = [draw.normal(size=(8, *one.shape[1:])) for one in artifact.inputs]
+    inputs = given or tuple(each.astype(np.float32) for each in drawn)
+    rows = [session.run([each[at : at + 1] for each in inputs]) for at in range(len(inputs[0]))]
+    outputs = tuple(np.concatenate([row[i] for row in rows]) for i in range(len(rows[0])))
+    return artifact, Golden(inputs, outputs)
+
+
+@pytest.fixture(scope="session")
+def relu(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """An int8 ReLU."""
+    return made(write(tmp_path_factory.mktemp("relu") / "model.tflite"))
+
+
+@pytest.fixture(scope="session")
+def float_relu(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The same of floats."""
+    path = tmp_path_factory.mktemp("float") / "model.tflite"
+    return made(write(path, kind=schema.TensorType.FLOAT32))
+
+
+@pytest.fixture(scope="session")
+def writing() -> Callable[..., Path]:
+    """Writes a net of an operator and a type of tensors."""
+    return write
+
+
+@pytest.fixture(scope="session")
+def described() -> Callable[..., Made]:
+    """A file's artifact and golden vectors, for inputs given or drawn."""
+    return made
+
+
+TRY = """
+import sys
+import numpy as np
+from tflite_micro.python.tflite_micro import runtime
+
+with open(sys.argv[1], "rb") as file:
+    content = file.read()
+session = runtime.Interpreter.from_bytes(content, arena_size=int(sys.argv[2]))
+told = session.get_input_details(0)
+session.set_input(np.zeros(told["shape"], told["dtype"]), 0)
+session.invoke()
+"""
+
+
+@pytest.fixture
+def runs_in() -> Callable[[Path, int], bool]:
+    """Whether tflite-micro runs a file in an arena of so many bytes, in a process of its own."""
+
+    def runs(path: Path, arena_bytes: int) -> bool:
+        command = [sys.executable, "-c", TRY, str(path), str(arena_bytes)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    return runs
