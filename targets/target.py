@@ -63,6 +63,7 @@ class Description:
 class Target:
     """One runtime on one device. Every question starts a fresh process there.
 
+    `shapes` are those of inputs whose sizes a file leaves open, by name; a batch alone becomes 1.
     A process that fails raises ArtifactError where the file is to blame, ConversionError where the
     runtime can't take the model, EnvironmentFault and DeviceUnreachable as their names say.
     """
@@ -72,6 +73,7 @@ class Target:
     link: Link
     threads: int = 1
     memory_limit_bytes: int = MEMORY_LIMIT_BYTES
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     _pushed: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -210,7 +212,7 @@ class Target:
         **blames: type[ArtifactError],
     ) -> dict[str, Any]:
         placed = {**request, "model": self._placed(artifact), "threads": self.threads,
-                  "cores": self.device.pin}  # fmt: skip
+                  "cores": self.device.pin, "shapes": self.shapes}  # fmt: skip
         patience_s = timeout_s * self.device.patience
         limit = self.memory_limit_bytes
         call = Call(placed, str(artifact.path), self.runtime, patience_s, memory_limit_bytes=limit,

@@ -3,10 +3,7 @@
 import re
 from collections.abc import Callable
 
-# ONNX Runtime, docs/Versioning.md and onnxruntime.ai/docs/reference/compatibility.html.
-_RELEASE_OF_OPSET = {13: "1.6", 14: "1.8", 15: "1.9", 16: "1.11", 17: "1.12", 18: "1.14",
-                     19: "1.15", 20: "1.17", 21: "1.18"}  # fmt: skip
-_RELEASE_OF_IR = {8: "1.12", 9: "1.15", 10: "1.18"}
+from targets.onnxruntime.releases import RELEASE_OF_IR, RELEASE_OF_OPSET
 
 
 def needed(message: str) -> str:
@@ -26,11 +23,11 @@ def _operator(found: re.Match[str]) -> str:
 
 
 def _opset(found: re.Match[str]) -> str:
-    return _onnx(f"opset {found[1]}", f"{found[2]}", _RELEASE_OF_OPSET.get(int(found[1])))
+    return _onnx(f"opset {found[1]}", f"{found[2]}", RELEASE_OF_OPSET.get(int(found[1])))
 
 
 def _ir(found: re.Match[str]) -> str:
-    return _onnx(f"IR version {found[1]}", f"{found[2]}", _RELEASE_OF_IR.get(int(found[1])))
+    return _onnx(f"IR version {found[1]}", f"{found[2]}", RELEASE_OF_IR.get(int(found[1])))
 
 
 def _onnx(wanted: str, there: str, release: str | None) -> str:

@@ -31,7 +31,7 @@ Answer = Dict[str, object]
 class Request:
     """What one start of the agent shall do. `inputs` and `outputs` are .npz files of `infer`;
     `models` and `rounds` are of `turns`; `cores` are those to run on, empty for any;
-    `sensors` and `sensor` are of `energy`."""
+    `sensors` and `sensor` are of `energy`; `shapes` are of inputs whose sizes are open, by name."""
 
     command: str
     runtime: str
@@ -46,6 +46,7 @@ class Request:
     outputs: str = ""
     sensors: Tuple[str, ...] = ()
     sensor: str = ""
+    shapes: Mapping[str, Tuple[int, ...]] = field(default_factory=dict)
     memory_limit_bytes: int = 0
     dies_with_parent: bool = False
 
@@ -112,7 +113,7 @@ def memory(request: Request) -> Answer:
     peak = PeakMemory()
     runtime = runtime_named(request.runtime)
     found: Answer = {"import_bytes": peak.resident_bytes()}
-    session = runtime.Session(request.model, request.threads)
+    session = runtime.Session(request.model, request.threads, request.shapes)
     found["load_bytes"] = peak.phase_bytes()
     session.prepare()
     found["prepare_bytes"] = peak.phase_bytes()
@@ -173,7 +174,7 @@ COMMANDS: Mapping[str, Callable[[Request], Answer]] = {
 
 
 def _ready(runtime: Runtime, request: Request) -> Session:
-    session = runtime.Session(request.model, request.threads)
+    session = runtime.Session(request.model, request.threads, request.shapes)
     session.prepare()
     return session
 

@@ -1,7 +1,7 @@
 """The one runtime that a request names, and what every runtime's session module offers."""
 
 import importlib
-from typing import List, Protocol, Sequence, Tuple, cast
+from typing import List, Mapping, Optional, Protocol, Sequence, Tuple, cast
 
 import numpy as np
 
@@ -35,8 +35,10 @@ class Session(Protocol):
 class Opener(Protocol):
     """A session's constructor."""
 
-    def __call__(self, path: str, threads: int) -> Session:
-        """Loads the model at path."""
+    def __call__(
+        self, path: str, threads: int, shapes: Optional[Mapping[str, Sequence[int]]] = None
+    ) -> Session:
+        """Loads the model at path; `shapes` are of inputs whose sizes it leaves open, by name."""
 
 
 class Runtime(Protocol):

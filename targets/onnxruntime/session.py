@@ -6,11 +6,12 @@ Travels to devices: numpy and the runtime only, Python 3.9 syntax.
 import json
 import tempfile
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import onnxruntime as ort
 
+from targets import sizes
 from targets.artifact import TensorSpec, decode_all, encode_all
 from targets.errors import ArtifactError, ConversionError
 from targets.measurement import ExecutedOp
@@ -26,16 +27,20 @@ class Session:
     """One model in one session, all graph optimizations on.
 
     The constructor finds the file, `prepare` reads and optimizes it (the runtime does both at
-    once), `invoke` is what is timed. A symbolic first dimension becomes 1 and is told in `notes`.
-    Raises ArtifactError for other symbolic dimensions, ConversionError for inputs that are no
-    tensors, and what the runtime raises for a file that it can't take.
+    once), `invoke` is what is timed. A symbolic first dimension becomes 1, any other what `shapes`
+    says, and `notes` tells. Raises ArtifactError for symbolic dimensions that nobody fixed,
+    ConversionError for inputs that are no tensors, and what the runtime raises for a file that it
+    can't take.
     """
 
-    def __init__(self, path: str, threads: int = 1) -> None:
+    def __init__(
+        self, path: str, threads: int = 1, shapes: Optional[Mapping[str, Sequence[int]]] = None
+    ) -> None:
         if not Path(path).is_file():
             raise ArtifactError(f"{path}: no such file")
         self._path = path
         self._threads = threads
+        self._shapes = shapes or {}
         self.inputs: Tuple[TensorSpec, ...] = ()
         self.outputs: Tuple[TensorSpec, ...] = ()
         self.notes: Tuple[str, ...] = ()
@@ -43,7 +48,9 @@ class Session:
     def prepare(self) -> None:
         """Reads, optimizes and allocates."""
         self._session = self._opened(self._options())
-        self.inputs = tuple(self._fixed(_spec(each)) for each in self._session.get_inputs())
+        entered = [_spec(each) for each in self._session.get_inputs()]
+        sizes.check_names(self._shapes, [spec.name for spec in entered])
+        self.inputs = tuple(self._fixed(spec) for spec in entered)
         self.outputs = tuple(_spec(each) for each in self._session.get_outputs())
         self._entered = [spec.name for spec in self.inputs]
         self._left = [spec.name for spec in self.outputs]
@@ -85,15 +92,9 @@ class Session:
         return ort.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
 
     def _fixed(self, spec: TensorSpec) -> TensorSpec:
-        if -1 not in spec.shape:
-            return spec
-        if -1 in spec.shape[1:]:
-            raise ArtifactError(
-                f"input '{spec.name}' has the shape {list(spec.shape)}; only the first dimension "
-                "may be symbolic: export the model with fixed sizes"
-            )
-        self.notes += (f"batch of input '{spec.name}' fixed to 1",)
-        return TensorSpec(spec.name, (1, *spec.shape[1:]), spec.dtype)
+        shape = sizes.fixed(spec.name, spec.shape, self._shapes)
+        self.notes += tuple(filter(None, [sizes.note(spec.name, spec.shape, shape)]))
+        return TensorSpec(spec.name, shape, spec.dtype)
 
 
 def version() -> str:

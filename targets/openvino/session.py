@@ -3,10 +3,11 @@
 Travels to devices: numpy and the runtime only, Python 3.9 syntax.
 """
 
-from typing import Dict, List, Sequence, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from targets import sizes
 from targets.artifact import TensorSpec, decode_all, encode_all
 from targets.errors import ArtifactError
 from targets.measurement import ExecutedOp
@@ -29,12 +30,16 @@ class Session:
     """One model compiled for latency, its precision pinned: AMX machines else run bfloat16.
 
     The constructor loads, `prepare` compiles, `invoke` is what is timed. A symbolic first
-    dimension becomes 1 and is told in `notes`. Raises ArtifactError for other symbolic dimensions,
-    and what OpenVINO raises (RuntimeError) for a file that it can't take.
+    dimension becomes 1, any other what `shapes` says, and `notes` tells. Raises ArtifactError for
+    symbolic dimensions that nobody fixed, and what OpenVINO raises (RuntimeError) for a file that
+    it can't take.
     """
 
-    def __init__(self, path: str, threads: int = 1) -> None:
+    def __init__(
+        self, path: str, threads: int = 1, shapes: Optional[Mapping[str, Sequence[int]]] = None
+    ) -> None:
         self._threads = threads
+        self._shapes = shapes or {}
         self._core = ov.Core()
         self._model = self._core.read_model(path)
         self.inputs: Tuple[TensorSpec, ...] = ()
@@ -42,7 +47,8 @@ class Session:
         self.notes: Tuple[str, ...] = ()
 
     def prepare(self) -> None:
-        """Compiles for the CPU, after fixing a symbolic batch to 1."""
+        """Compiles for the CPU, after fixing open sizes."""
+        sizes.check_names(self._shapes, [_name(port) for port in self._model.inputs])
         shapes = {port: self._fixed(port) for port in self._model.inputs}
         if any(port.get_partial_shape().is_dynamic for port in shapes):
             self._model.reshape(shapes)
@@ -81,16 +87,15 @@ class Session:
         }
 
     def _fixed(self, port: ov.Output) -> ov.PartialShape:
-        shape = port.get_partial_shape()
-        if shape.is_static:
-            return shape
-        if shape.rank.is_dynamic or any(size.is_dynamic for size in list(shape)[1:]):
+        partial = port.get_partial_shape()
+        if partial.rank.is_dynamic:
             raise ArtifactError(
-                f"input '{_name(port)}' has the shape {shape}; only the first dimension may be "
-                "symbolic: export the model with fixed sizes"
+                f"input '{_name(port)}' has no number of dimensions; export the model with them"
             )
-        self.notes += (f"batch of input '{_name(port)}' fixed to 1",)
-        return ov.PartialShape([1, *list(shape)[1:]])
+        shape, name = _sizes(partial), _name(port)
+        numbers = sizes.fixed(name, shape, self._shapes)
+        self.notes += tuple(filter(None, [sizes.note(name, shape, numbers)]))
+        return ov.PartialShape(list(numbers))
 
 
 def version() -> str:
@@ -103,6 +108,9 @@ def _name(port: ov.Output) -> str:
 
 
 def _spec(port: ov.Output) -> TensorSpec:
-    shape = port.get_partial_shape()
-    sizes = tuple(int(size.get_length()) if size.is_static else -1 for size in shape)
-    return TensorSpec(_name(port), sizes, np.dtype(port.get_element_type().to_dtype()).name)
+    dtype = np.dtype(port.get_element_type().to_dtype()).name
+    return TensorSpec(_name(port), _sizes(port.get_partial_shape()), dtype)
+
+
+def _sizes(shape: ov.PartialShape) -> Tuple[int, ...]:
+    return tuple(int(size.get_length()) if size.is_static else -1 for size in shape)

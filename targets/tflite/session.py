@@ -4,12 +4,12 @@ Travels to devices: numpy and the runtime only, Python 3.9 syntax.
 """
 
 from importlib import metadata
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from targets import sizes
 from targets.artifact import Quantization, TensorSpec, decode_all, encode_all
-from targets.errors import ArtifactError
 from targets.measurement import ExecutedOp
 from targets.tflite.executed import executed
 
@@ -26,20 +26,26 @@ class Session:
     """One model in one interpreter with the default delegate (XNNPACK).
 
     The constructor loads, `prepare` allocates, `invoke` is what is timed. A symbolic first
-    dimension becomes 1 and is told in `notes`. Raises ArtifactError for other symbolic dimensions,
-    and what the interpreter raises (ValueError, RuntimeError) for a file that it can't take.
+    dimension becomes 1, any other what `shapes` says, and `notes` tells. Raises ArtifactError for
+    symbolic dimensions that nobody fixed, and what the interpreter raises (ValueError,
+    RuntimeError) for a file that it can't take.
     """
 
-    def __init__(self, path: str, threads: int = 1) -> None:
+    def __init__(
+        self, path: str, threads: int = 1, shapes: Optional[Mapping[str, Sequence[int]]] = None
+    ) -> None:
+        self._shapes = shapes or {}
         self._interpreter = Interpreter(model_path=path, num_threads=threads)
         self.inputs: Tuple[TensorSpec, ...] = ()
         self.outputs: Tuple[TensorSpec, ...] = ()
         self.notes: Tuple[str, ...] = ()
 
     def prepare(self) -> None:
-        """Allocates the tensors, after fixing a symbolic batch to 1."""
-        for details in self._interpreter.get_input_details():
-            self._fix_batch(details)
+        """Allocates the tensors, after fixing open sizes."""
+        told = self._interpreter.get_input_details()
+        sizes.check_names(self._shapes, [details["name"] for details in told])
+        for details in told:
+            self._fix(details)
         self._interpreter.allocate_tensors()
         entered = self._interpreter.get_input_details()
         left = self._interpreter.get_output_details()
@@ -68,17 +74,12 @@ class Session:
             self._interpreter._get_ops_details(), self._interpreter.get_tensor_details()
         )
 
-    def _fix_batch(self, details: Dict[str, Any]) -> None:
-        shape = [int(size) for size in details.get("shape_signature", details["shape"])]
-        if -1 not in shape:
-            return
-        if -1 in shape[1:]:
-            raise ArtifactError(
-                f"input '{details['name']}' has the shape {shape}; only the first dimension may be "
-                "symbolic: export the model with fixed sizes"
-            )
-        self._interpreter.resize_tensor_input(details["index"], [1, *shape[1:]])
-        self.notes += (f"batch of input '{details['name']}' fixed to 1",)
+    def _fix(self, details: Dict[str, Any]) -> None:
+        shape = tuple(int(size) for size in details.get("shape_signature", details["shape"]))
+        numbers = sizes.fixed(details["name"], shape, self._shapes)
+        if shape != numbers:
+            self._interpreter.resize_tensor_input(details["index"], list(numbers))
+            self.notes += (sizes.note(details["name"], shape, numbers),)
 
 
 def version() -> str:
