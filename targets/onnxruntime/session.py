@@ -11,11 +11,11 @@ from typing import List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import onnxruntime as ort
 
-from targets import sizes
 from targets.artifact import TensorSpec, decode_all, encode_all
 from targets.errors import ArtifactError, ConversionError
 from targets.measurement import ExecutedOp
 from targets.onnxruntime.executed import dtype, executed
+from targets.sizes import check_names, fixed, note
 
 PRECISION = "as in the file"
 UNSUPPORTED = ("NOT_IMPLEMENTED", "is not a registered function/op", "No Op registered for")
@@ -49,7 +49,7 @@ class Session:
         """Reads, optimizes and allocates."""
         self._session = self._opened(self._options())
         entered = [_spec(each) for each in self._session.get_inputs()]
-        sizes.check_names(self._shapes, [spec.name for spec in entered])
+        check_names(self._shapes, [spec.name for spec in entered])
         self.inputs = tuple(self._fixed(spec) for spec in entered)
         self.outputs = tuple(_spec(each) for each in self._session.get_outputs())
         self._entered = [spec.name for spec in self.inputs]
@@ -92,8 +92,8 @@ class Session:
         return ort.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
 
     def _fixed(self, spec: TensorSpec) -> TensorSpec:
-        shape = sizes.fixed(spec.name, spec.shape, self._shapes)
-        self.notes += tuple(filter(None, [sizes.note(spec.name, spec.shape, shape)]))
+        shape = fixed(spec.name, spec.shape, self._shapes)
+        self.notes += tuple(filter(None, [note(spec.name, spec.shape, shape)]))
         return TensorSpec(spec.name, shape, spec.dtype)
 
 

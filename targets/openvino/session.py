@@ -7,12 +7,12 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from targets import sizes
 from targets.artifact import TensorSpec, decode_all, encode_all
 from targets.errors import ArtifactError
 from targets.measurement import ExecutedOp
 from targets.openvino.executed import executed
 from targets.openvino.telemetry import declined
+from targets.sizes import check_names, fixed, note
 
 with declined():
     import openvino as ov
@@ -48,7 +48,7 @@ class Session:
 
     def prepare(self) -> None:
         """Compiles for the CPU, after fixing open sizes."""
-        sizes.check_names(self._shapes, [_name(port) for port in self._model.inputs])
+        check_names(self._shapes, [_name(port) for port in self._model.inputs])
         shapes = {port: self._fixed(port) for port in self._model.inputs}
         if any(port.get_partial_shape().is_dynamic for port in shapes):
             self._model.reshape(shapes)
@@ -93,8 +93,8 @@ class Session:
                 f"input '{_name(port)}' has no number of dimensions; export the model with them"
             )
         shape, name = _sizes(partial), _name(port)
-        numbers = sizes.fixed(name, shape, self._shapes)
-        self.notes += tuple(filter(None, [sizes.note(name, shape, numbers)]))
+        numbers = fixed(name, shape, self._shapes)
+        self.notes += tuple(filter(None, [note(name, shape, numbers)]))
         return ov.PartialShape(list(numbers))
 
 

@@ -8,9 +8,9 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from targets import sizes
 from targets.artifact import Quantization, TensorSpec, decode_all, encode_all
 from targets.measurement import ExecutedOp
+from targets.sizes import check_names, fixed, note
 from targets.tflite.executed import executed
 
 try:
@@ -43,7 +43,7 @@ class Session:
     def prepare(self) -> None:
         """Allocates the tensors, after fixing open sizes."""
         told = self._interpreter.get_input_details()
-        sizes.check_names(self._shapes, [details["name"] for details in told])
+        check_names(self._shapes, [details["name"] for details in told])
         for details in told:
             self._fix(details)
         self._interpreter.allocate_tensors()
@@ -76,10 +76,10 @@ class Session:
 
     def _fix(self, details: Dict[str, Any]) -> None:
         shape = tuple(int(size) for size in details.get("shape_signature", details["shape"]))
-        numbers = sizes.fixed(details["name"], shape, self._shapes)
+        numbers = fixed(details["name"], shape, self._shapes)
         if shape != numbers:
             self._interpreter.resize_tensor_input(details["index"], list(numbers))
-            self.notes += (sizes.note(details["name"], shape, numbers),)
+            self.notes += (note(details["name"], shape, numbers),)
 
 
 def version() -> str:
