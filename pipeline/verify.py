@@ -5,6 +5,7 @@ manifest.json says, the signature is that of the key given, and the model gives 
 So nothing of a package is run that is damaged, or not from whom it should be.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pipeline.verify_golden import Ran, run_golden
 from pipeline.verify_signature import Signature, judged
 from pipeline.verify_view import Verified, show
 from targets.errors import UsageError
+from targets.occupancy import Tell, in_silence
 
 FAILED = 3
 
@@ -39,36 +41,48 @@ def verify(package: Path, key: Path | None, require_signature: bool, as_json: bo
     trusted = verifying_key(key) if key else None
     with Console() as console:
         console.step(f"verifying {package.name}")
-        found = verified(package, trusted, require_signature or trusted is not None)
+        asked = Asked(trusted, require_signature or trusted is not None)
+        found = verified(package, asked, console.remark)
     show(found, as_json)
     return 0 if found.holds else FAILED
 
 
-def verified(
-    package: Path, key: VerifyingKey | None, require_signature: bool, today: date | None = None
-) -> Verified:
+@dataclass(frozen=True)
+class Asked:
+    """What a package's signature shall be.
+
+    Attributes:
+        key: that it is judged by; without one it can't be.
+        required: an unsigned package fails.
+        today: the day in UTC that a signature's last day is compared with; without it, now's.
+    """
+
+    key: VerifyingKey | None = None
+    required: bool = False
+    today: date | None = None
+
+
+def verified(package: Path, asked: Asked, say: Tell = in_silence) -> Verified:
     """What verifying a package finds out. Raises as `verify` does.
 
     Args:
         package: the archive.
-        key: that signatures are judged by; without one they can't be.
-        require_signature: an unsigned package fails.
-        today: the day in UTC that a signature's last day is compared with; without it, now's.
+        asked: what is asked of its signature.
+        say: told where the model has to wait for another job on this machine.
     """
     with opened(package) as found:
-        return _examined(package, found, key, require_signature, today or datetime.now(UTC).date())
+        return _examined(package, found, asked, say)
 
 
-def _examined(
-    package: Path, found: Opened, key: VerifyingKey | None, require_signature: bool, today: date
-) -> Verified:
+def _examined(package: Path, found: Opened, asked: Asked, say: Tell) -> Verified:
     contents = examined(found)
-    signature = judged(found, contents.manifest, key, require_signature, today)
-    _refuse_unjudged(package, signature, key, require_signature)
+    today = asked.today or datetime.now(UTC).date()
+    signature = judged(found, contents.manifest, asked.key, asked.required, today)
+    _refuse_unjudged(package, signature, asked)
     differences = (*contents.differences, *signature.differences)
     ran = Ran()
     if contents.manifest is not None and not differences:
-        ran = run_golden(found, contents.manifest)
+        ran = run_golden(found, contents.manifest, say)
     return Verified(
         package=package,
         manifest=contents.manifest,
@@ -79,11 +93,9 @@ def _examined(
     )
 
 
-def _refuse_unjudged(
-    package: Path, signature: Signature, key: VerifyingKey | None, require_signature: bool
-) -> None:
+def _refuse_unjudged(package: Path, signature: Signature, asked: Asked) -> None:
     """A signature that nobody's key was given for is neither good nor bad."""
-    if require_signature and key is None and signature.key_id is not None:
+    if asked.required and asked.key is None and signature.key_id is not None:
         raise UsageError(
             f"{package}: signed by key {signature.key_id}; to judge that, give the public key that "
             "you have from whom you trust: --key PUBLIC.pem"

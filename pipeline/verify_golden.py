@@ -13,6 +13,7 @@ from pipeline.verify_contract import contradicted, meaning
 from targets import device
 from targets.artifact import RUNTIME_OF_FORMAT, Artifact, TensorSpec
 from targets.errors import ArtifactError, ConversionError
+from targets.occupancy import Tell, occupied
 from targets.target import Target, find
 
 MEMORY_LIMIT_BYTES = 2 * 10**9
@@ -45,14 +46,18 @@ class Ran:
     differences: tuple[Difference, ...] = ()
 
 
-def run_golden(package: Opened, manifest: Manifest) -> Ran:
+def run_golden(package: Opened, manifest: Manifest, say: Tell) -> Ran:
     """Runs the golden vectors of a package whose files are as its manifest says.
+
+    Waits, having said so, while another job uses this machine: it may be measuring.
 
     Raises EnvironmentFault where this machine lacks the model's runtime, and DeviceUnreachable
     where no process answers.
     """
     try:
-        return _run(package, manifest, _arrays(package, manifest))
+        arrays = _arrays(package, manifest)
+        with occupied(device.load("host").seat, say):
+            return _run(package, manifest, arrays)
     except Malformed as error:
         return Ran(differences=(Difference(error.where, error.what),))
     except (ArtifactError, ConversionError) as error:
