@@ -13,6 +13,21 @@ import typer
 
 from pipeline.boundary import leave_with
 from pipeline.cli_devices import devices
+from pipeline.cli_options import (
+    BudgetFile,
+    Confidence,
+    Device,
+    Fleet,
+    Json,
+    Limits,
+    Model,
+    Overrides,
+    Processes,
+    Runtimes,
+    Samples,
+    Sustained,
+)
+from pipeline.cli_packages import package
 
 app = typer.Typer(
     name="edgesmith",
@@ -23,44 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(devices, name="devices")
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Fleet = Annotated[
-    str | None,
-    typer.Option("--device", help="A device profile's name, or several: pi5,phone,host."),
-]
-Device = Annotated[str | None, typer.Option("--device", help="A device profile's name.")]
-Runtimes = Annotated[
-    list[str] | None,
-    typer.Option("--runtime", help="Only this runtime; may be given more than once."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Overrides the recipe: steps.0.prune.ratio=.5"),
-]
-Limits = Annotated[
-    list[str] | None, typer.Option("--limit", metavar="LIMIT=NUMBER", help="latency_ms.p95=8")
-]
-BudgetFile = Annotated[Path | None, typer.Option("--budget", help="A YAML file of limits.")]
-Processes = Annotated[
-    int | None,
-    typer.Option(help="Fresh processes of a sitting; without it, 5.", show_default=False),
-]
-Samples = Annotated[
-    int | None,
-    typer.Option(help="Samples of a process, at least; without it, 100.", show_default=False),
-]
-Confidence = Annotated[
-    float | None,
-    typer.Option(help="Of what passes; without it, 0.95.", show_default=False),
-]
-Sustained = Annotated[
-    float | None,
-    typer.Option(
-        metavar="MINUTES", help="Load for so long; its last part counts.", show_default=False
-    ),
-]
-Model = Annotated[Path, typer.Argument(help="A .tflite, .onnx or .xml file.")]
+app.command()(package)
 
 
 @app.command()

@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from pipeline.boundary import leave_with
+from pipeline.cli_options import Json
 
 devices = typer.Typer(
     help="The device profiles.", invoke_without_command=True, rich_markup_mode=None
 )
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Name = Annotated[str, typer.Argument(help="a-z, 0-9 and dashes, 63 at most.")]
 
 

@@ -12,7 +12,7 @@ from pipeline.package import manifest as manifests
 from pipeline.package.card import model_card
 from pipeline.package.golden import Golden, npy
 from pipeline.package.interface import Interface
-from pipeline.package.manifest import Manifest, Platform, Runtime, Signed, Vector, Vectors
+from pipeline.package.manifest import Manifest, Origin, Platform, Runtime, Signed, Vector, Vectors
 from pipeline.package.sbom import EDGESMITH, Library, cyclonedx
 from pipeline.report.document import MeasurementSummary, Reading, RowVerdict
 from targets.artifact import Artifact, digest, files_of
@@ -26,10 +26,14 @@ class Notes:
     Attributes:
         metrics: the artifact's scores.
         metric: the one that the limits on drops speak of.
+        per_class: the scores by class.
+        origin: the recipe, the device, and the dense model.
     """
 
     metrics: Mapping[str, Reading] = field(default_factory=dict)
     metric: str = "accuracy"
+    per_class: Mapping[str, Reading] = field(default_factory=dict)
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,8 @@ class Builder(Protocol):
 def common(delivery: Delivery, libraries: Sequence[Library]) -> dict[str, bytes]:
     """The members that every package has but manifest and card, by path.
 
-    `model/model.SUFFIX` (and its further files), `golden/input-0.npy`, `golden/output-0.npy`,
-    `sbom.cdx.json`, `LICENSE`.
+    `model/model.SUFFIX` (and its further files), `golden/input-0.npy`, `golden/output-0.npy`
+    (with what the task declares, `golden/source-0.npy`), `sbom.cdx.json`, `LICENSE`.
 
     Args:
         delivery: what is packaged.
@@ -101,7 +105,7 @@ def common(delivery: Delivery, libraries: Sequence[Library]) -> dict[str, bytes]
     model = _model_files(delivery.artifact)
     return {
         **model,
-        **_golden_files(delivery.golden),
+        **{f"golden/{name}": one for name, one in golden_files(delivery.golden).items()},
         "LICENSE": resources("pipeline.package").joinpath("LICENSE.j2").read_bytes(),
         "sbom.cdx.json": cyclonedx(delivery.title, model, libraries, installed(EDGESMITH)),
     }
@@ -165,6 +169,8 @@ def _manifest(delivery: Delivery, platform: Platform, runtime: Runtime) -> Manif
         outputs=delivery.interface.outputs,
         golden=_vectors(delivery.golden, delivery.artifact),
         metrics=dict(delivery.notes.metrics),
+        per_class=dict(delivery.notes.per_class),
+        origin=delivery.notes.origin,
         measurement=delivery.measurement.model_copy(update={"samples_path": None}),
         verdict=delivery.verdict,
         lineage=delivery.lineage,
@@ -198,20 +204,24 @@ def _model_files(artifact: Artifact) -> dict[str, bytes]:
     return {f"model/model{path.suffix}": path.read_bytes() for path in paths}
 
 
-def _golden_files(golden: Golden) -> dict[str, bytes]:
-    named = [*_named("input", len(golden.inputs)), *_named("output", len(golden.outputs))]
-    arrays = (*golden.inputs, *golden.outputs)
-    return {path: npy(array) for path, array in zip(named, arrays, strict=True)}
-
-
-def _named(kind: str, count: int) -> list[str]:
-    return [f"golden/{kind}-{index}.npy" for index in range(count)]
+def golden_files(golden: Golden) -> dict[str, bytes]:
+    """The vectors as .npy files, by name: input-0.npy, output-0.npy, source-0.npy and so on."""
+    kinds = {"source": golden.sources, "input": golden.inputs, "output": golden.outputs}
+    return {
+        f"{kind}-{index}.npy": npy(array)
+        for kind, arrays in kinds.items()
+        for index, array in enumerate(arrays)
+    }
 
 
 def _vectors(golden: Golden, artifact: Artifact) -> Vectors:
-    outputs = zip(_named("output", len(golden.outputs)), golden.tolerances(artifact), strict=True)
+    def named(kind: str, count: int) -> tuple[Vector, ...]:
+        return tuple(Vector(path=f"golden/{kind}-{index}.npy") for index in range(count))
+
+    outputs = zip(named("output", len(golden.outputs)), golden.tolerances(artifact), strict=True)
     return Vectors(
         samples=len(golden.inputs[0]),
-        inputs=tuple(Vector(path=path) for path in _named("input", len(golden.inputs))),
-        outputs=tuple(Vector(path=path, tolerance=tolerance) for path, tolerance in outputs),
+        sources=named("source", len(golden.sources)),
+        inputs=named("input", len(golden.inputs)),
+        outputs=tuple(one.model_copy(update={"tolerance": most}) for one, most in outputs),
     )

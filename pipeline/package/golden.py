@@ -25,17 +25,23 @@ class Golden:
         outputs: an array for each output, likewise, from the same runtime as the package's.
         steps: for each output the real size of one LSB, where the model hands an int8 result over
             as floats and the step is known; 0 where it is not. Empty: none is known.
+        sources: what the app has of the same samples, an array for each input, before the task's
+            preprocessing; empty where the task declares none.
     """
 
     inputs: tuple[np.ndarray, ...]
     outputs: tuple[np.ndarray, ...]
     steps: tuple[float, ...] = ()
+    sources: tuple[np.ndarray, ...] = ()
 
     def check(self, artifact: Artifact) -> None:
         """Raises UsageError where the arrays do not fit the artifact, or hold NaN."""
         _fit(self.inputs, artifact.inputs, "input")
         _fit(self.outputs, artifact.outputs, "output")
-        if len({len(array) for array in (*self.inputs, *self.outputs)}) != 1:
+        if self.sources and len(self.sources) != len(self.inputs):
+            told = f"golden vectors: {len(self.sources)} sources"
+            raise UsageError(f"{told} for {len(self.inputs)} inputs")
+        if len({len(array) for array in (*self.inputs, *self.outputs, *self.sources)}) != 1:
             raise UsageError("golden vectors: the arrays hold different numbers of samples")
 
     def tolerances(self, artifact: Artifact) -> tuple[float, ...]:

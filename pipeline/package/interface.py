@@ -1,15 +1,21 @@
 """The one description of a model's inputs and outputs, from which every API is made."""
 
 import re
+from collections.abc import Sequence
+from typing import TypeVar
 
+from pipeline.package.reserved import RESERVED
 from pipeline.processing.after import Postprocess
 from pipeline.processing.before import Preprocess
+from pipeline.processing.declared import NOTHING, Declared, DeclaredInput, DeclaredOutput
 from pipeline.processing.section import Section
 from pipeline.processing.sources import Source, Values
 from pipeline.report.document import Unavailable
-from targets.artifact import Artifact, TensorSpec
+from targets.artifact import Artifact, Quantization, TensorSpec
+from targets.errors import ConversionError
 
 NOT_STATED = Unavailable(unavailable="the task does not state it")
+Stated = TypeVar("Stated", DeclaredInput, DeclaredOutput)
 NUMERIC = {"float16": "float32", "float64": "float32", "uint32": "int64", "int16": "int32"}
 
 
@@ -31,6 +37,14 @@ class Port(Section):
     layout: str | Unavailable = NOT_STATED
     scale: float | None
     zero_point: int | None
+
+    @property
+    def spec(self) -> TensorSpec:
+        """The tensor as an artifact has it."""
+        if self.scale is None:
+            return TensorSpec(self.name, self.shape, self.dtype)
+        meant = Quantization(self.scale, self.zero_point or 0)
+        return TensorSpec(self.name, self.shape, self.dtype, meant)
 
 
 class InputPort(Port):
@@ -65,15 +79,34 @@ class Interface(Section):
     outputs: tuple[OutputPort, ...]
 
 
-def bare(name: str, artifact: Artifact) -> Interface:
-    """The interface of an artifact whose task declares nothing: tensors in, tensors out."""
-    inputs = zip(_fields("input", artifact.inputs), artifact.inputs, strict=True)
-    outputs = zip(_fields("output", artifact.outputs), artifact.outputs, strict=True)
+def described(name: str, artifact: Artifact, declared: Declared = NOTHING) -> Interface:
+    """The interface of an artifact: tensors in, tensors out, and between them and the app what the
+    task declares.
+
+    Raises ConversionError where the artifact has not the inputs and outputs that the task's model
+    has.
+    """
+    entries = _paired("input", artifact.inputs, declared.inputs)
+    exits = _paired("output", artifact.outputs, declared.outputs)
     return Interface(
         class_name=class_name(name),
-        inputs=tuple(_input(field, spec) for field, spec in inputs),
-        outputs=tuple(OutputPort.model_validate(_facts(field, spec)) for field, spec in outputs),
+        inputs=tuple(
+            _input(*each) for each in zip(_fields("input", entries), entries, strict=True)
+        ),
+        outputs=tuple(_output(*each) for each in zip(_fields("output", exits), exits, strict=True)),
     )
+
+
+def _paired(
+    kind: str, specs: tuple[TensorSpec, ...], stated: Sequence[Stated | None]
+) -> list[tuple[TensorSpec, Stated | None]]:
+    """Each tensor with what is declared of it."""
+    if stated and len(stated) != len(specs):
+        raise ConversionError(
+            f"the artifact has {len(specs)} {kind}s, and the task declares {len(stated)}: the "
+            "converter left out what the model does not use; leave it out of the task, too"
+        )
+    return list(zip(specs, stated or [None] * len(specs), strict=True))
 
 
 def class_name(name: str) -> str:
@@ -83,15 +116,48 @@ def class_name(name: str) -> str:
     return f"{joined.removesuffix('Model')}Model"
 
 
-def _fields(kind: str, specs: tuple[TensorSpec, ...]) -> list[str]:
-    """`input` for the only one, else `input0`, `input1`: a tensor's own name may be anything."""
-    return [kind] if len(specs) == 1 else [f"{kind}{index}" for index in range(len(specs))]
+def _fields(kind: str, paired: Sequence[tuple[TensorSpec, Stated | None]]) -> list[str]:
+    """`input` for the only one, else the declared name, or `input0`: a tensor's own name may be
+    anything."""
+    if len(paired) == 1:
+        return [kind]
+    found: list[str] = []
+    for index, (_, stated) in enumerate(paired):
+        field = camel(stated.name) if stated else ""
+        taken = not field or field in RESERVED or field in found
+        found.append(f"{kind}{index}" if taken else field)
+    return found
 
 
-def _input(field: str, spec: TensorSpec) -> InputPort:
-    real = "float32" if spec.quantization else NUMERIC.get(spec.dtype, spec.dtype)
-    source = Values.model_validate({"shape": spec.shape[1:], "dtype": real})
-    return InputPort.model_validate({**_facts(field, spec), "source": source})
+def camel(name: str) -> str:
+    """A name in camelCase, of letters and digits alone; "" where it has no letter to begin with."""
+    words = re.findall(r"[A-Za-z0-9]+", name)
+    joined = "".join(word[0].upper() + word[1:] for word in words).lstrip("0123456789")[:40]
+    return joined[:1].lower() + joined[1:]
+
+
+def _input(field: str, paired: tuple[TensorSpec, DeclaredInput | None]) -> InputPort:
+    spec, declared = paired
+    if declared is None:
+        real = "float32" if spec.quantization else NUMERIC.get(spec.dtype, spec.dtype)
+        source = Values.model_validate({"shape": spec.shape[1:], "dtype": real})
+        return InputPort.model_validate({**_facts(field, spec), "source": source})
+    layout = declared.state.layout
+    return InputPort.model_validate(
+        {
+            **_facts(field, spec),
+            "layout": f"N{layout}" if "C" in layout else NOT_STATED,
+            "source": declared.source,
+            "preprocess": declared.operations,
+            "folded": declared.folded,
+        }
+    )
+
+
+def _output(field: str, paired: tuple[TensorSpec, DeclaredOutput | None]) -> OutputPort:
+    spec, declared = paired
+    operations = declared.operations if declared else ()
+    return OutputPort.model_validate({**_facts(field, spec), "postprocess": operations})
 
 
 def _facts(field: str, spec: TensorSpec) -> dict[str, object]:

@@ -57,11 +57,42 @@ class Vector(Section):
 
 
 class Vectors(Section):
-    """The golden vectors; the tolerance is the largest absolute difference of any value."""
+    """The golden vectors; the tolerance is the largest absolute difference of any value.
+
+    `sources` are what the app has of the same samples, before preprocessing; empty where the task
+    declares none.
+    """
 
     samples: int
+    sources: tuple[Vector, ...] = ()
     inputs: tuple[Vector, ...]
     outputs: tuple[Vector, ...]
+
+
+class Parent(Section):
+    """The dense model that the artifact was made from, exported for the same runtime."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    metrics: dict[str, Reading]
+    per_class: dict[str, Reading]
+
+
+class Origin(Section):
+    """Where the artifact comes from.
+
+    Attributes:
+        recipe: its name.
+        device: the profile that it was measured and judged for.
+        tools: versions of what made it, by name.
+        parent: None where the dense model was not measured on this runtime.
+    """
+
+    recipe: str
+    device: str
+    tools: dict[str, str]
+    parent: Parent | None
 
 
 class Signed(Section):
@@ -85,6 +116,7 @@ class Manifest(Section):
 
     Attributes:
         class_name, inputs, outputs: the interface that every API of the package is made from.
+        per_class: the metric by class.
         details: what only this platform has, such as the arena of a microcontroller.
     """
 
@@ -102,6 +134,8 @@ class Manifest(Section):
     outputs: tuple[OutputPort, ...]
     golden: Vectors
     metrics: dict[str, Reading]
+    per_class: dict[str, Reading] = Field(default_factory=dict)
+    origin: Origin | None = None
     measurement: MeasurementSummary
     verdict: RowVerdict
     lineage: tuple[str, ...]

@@ -40,7 +40,7 @@ def write(report: Report, samples: Mapping[str, Measurement], folder: Path) -> P
         ArtifactError: a samples path leads out of the folder.
     """
     for path, measurement in samples.items():
-        target = _within(folder, path)
+        target = within(folder, path)
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(target, json.dumps(measurement.to_json(), separators=(",", ":")) + "\n")
     atomic_write(folder / PAGE, render(report, latencies_ms(samples)))
@@ -72,7 +72,7 @@ def read_samples(report: Report, folder: Path) -> dict[str, Measurement]:
         ArtifactError: a file is there and holds something else.
     """
     named = (row.measurement.samples_path for row in (*report.baseline, *report.candidates))
-    paths = {path: _within(folder, path) for path in named if path}
+    paths = {path: within(folder, path) for path in named if path}
     return {path: _measurement(file) for path, file in paths.items() if file.is_file()}
 
 
@@ -102,8 +102,9 @@ def _measurement(file: Path) -> Measurement:
         raise ArtifactError(f"{file}: not raw samples: {error}") from error
 
 
-def _within(folder: Path, path: str) -> Path:
+def within(folder: Path, path: str) -> Path:
+    """A path that the report states; ArtifactError where it leads out of the report's folder."""
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts:
-        raise ArtifactError(f"samples_path '{path}' leads out of the report's folder")
+        raise ArtifactError(f"report.json: '{path}' leads out of the report's folder")
     return folder / parts

@@ -10,7 +10,7 @@ import pytest
 from pipeline.package.archive import slug
 from pipeline.package.contents import Delivery, Notes
 from pipeline.package.golden import Golden
-from pipeline.package.interface import bare
+from pipeline.package.interface import described
 from pipeline.package.linux.build import build
 from pipeline.report.document import MeasurementSummary, RowVerdict
 from targets.artifact import Artifact, digest, files_of, format_of
@@ -159,7 +159,7 @@ def delivered(made: tuple[Artifact, Golden], evidence: dict, **changes) -> Deliv
         "golden": golden,
         "description": "Digits.",
         "notes": Notes(),
-        "interface": bare(name, artifact),
+        "interface": described(name, artifact),
         **evidence,
     }
     return Delivery(**facts | changes)

@@ -1,0 +1,47 @@
+"""The command line's packages: making them of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.boundary import leave_with
+from pipeline.cli_options import Json
+
+
+def package(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run's folder.")],
+    platform: Annotated[
+        str, typer.Option("--for", metavar="PLATFORM", help="android, ios, linux or mcu.")
+    ],
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="Whose artifact; without it, the platform's first that the run has."),
+    ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(metavar="KEY", help="Sign it with this Ed25519 key, a PEM file."),
+    ] = None,
+    not_after: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="The signature's last day, YYYY-MM-DD."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Without it, the run's packages/."),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="For mcu: whose limits judge it; without it, cortex-m."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Makes what an app team can ship of a finished run: a package for one platform."""
+
+    def door() -> int:
+        from pipeline import packaging
+
+        order = packaging.Order(run, platform, runtime, sign, not_after, out, device)
+        return packaging.package(order, as_json)
+
+    leave_with(door, as_json)
