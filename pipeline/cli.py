@@ -12,20 +12,16 @@ from typing import Annotated
 import typer
 
 from pipeline.boundary import leave_with
+from pipeline.cli_check import check, measure
 from pipeline.cli_devices import devices
 from pipeline.cli_options import (
-    BudgetFile,
     Confidence,
     Device,
-    Fleet,
     Json,
-    Limits,
-    Model,
     Overrides,
     Processes,
     Runtimes,
     Samples,
-    Sustained,
 )
 from pipeline.cli_packages import package
 
@@ -38,7 +34,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(devices, name="devices")
-app.command()(package)
 
 
 @app.command()
@@ -72,62 +67,9 @@ def run(
     leave_with(door, as_json)
 
 
-@app.command()
-def measure(
-    model: Model,
-    device: Device = None,
-    processes: Processes = None,
-    samples: Samples = None,
-    sustained: Sustained = None,
-    as_json: Json = False,
-) -> None:
-    """Measures a model file on a device."""
-
-    def door() -> int:
-        from pipeline import check as checking
-        from targets.sign_test import asked_rule
-
-        rule = asked_rule(processes, samples)
-        if sustained is not None:
-            from pipeline import sustain
-
-            return sustain.show(model, device or "host", sustained, rule, as_json)
-        return checking.measure(model, device or "host", as_json, rule)
-
-    leave_with(door, as_json)
-
-
-@app.command()
-def check(
-    model: Model,
-    device: Fleet = None,
-    limit: Limits = None,
-    budget: BudgetFile = None,
-    processes: Processes = None,
-    samples: Samples = None,
-    confidence: Confidence = None,
-    sustained: Sustained = None,
-    as_json: Json = False,
-) -> None:
-    """Judges a model file, ours or not, against limits on a device."""
-
-    def door() -> int:
-        from pipeline import check as checking
-        from pipeline import fleet
-        from targets.sign_test import asked_rule
-
-        rule = asked_rule(processes, samples, confidence)
-        limits, names = tuple(limit or ()), (device or "host").split(",")
-        if sustained is not None:
-            from pipeline import sustain
-
-            stated = sustained, rule, as_json, limits, budget
-            return sustain.check(model, device or "host", *stated)
-        if len(names) > 1:
-            return fleet.check(model, names, limits, budget, as_json, rule)
-        return checking.check(model, device or "host", limits, budget, as_json, rule)
-
-    leave_with(door, as_json)
+app.command()(measure)
+app.command()(check)
+app.command()(package)
 
 
 @app.command()

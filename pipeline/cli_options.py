@@ -42,3 +42,19 @@ Sustained = Annotated[
     ),
 ]
 Model = Annotated[Path, typer.Argument(help="A .tflite, .onnx or .xml file.")]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="A finished run, whose artifact is measured again beside it."),
+]
+MaxRegression = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--max-regression", metavar="LIMIT=NN%", help="Over the baseline: latency_ms.p50=5%"
+    ),
+]
+Junit = Annotated[Path | None, typer.Option(help="Write what was found as JUnit XML, too.")]
+Markdown = Annotated[Path | None, typer.Option(help="Write it as Markdown, too.")]
+Sarif = Annotated[Path | None, typer.Option(help="Write what is not met as SARIF 2.1.0, too.")]
+Annotate = Annotated[
+    bool, typer.Option("--annotate", help="Tell GitHub's runner what is not met, on stderr.")
+]

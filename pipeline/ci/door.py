@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline import check as checking
 from pipeline import fleet
+from pipeline import sustain as sustaining
 from pipeline.check import stated_budget
 from pipeline.ci import gating
 from pipeline.ci.annotations import annotations
@@ -68,6 +69,20 @@ def check(order: Order, as_json: bool) -> int:
     except EdgesmithError as error:
         order.tell(tuple(Outcome(device, error) for device in order.devices))
         raise
+
+
+def sustain(order: Order, minutes: float, as_json: bool) -> int:
+    """Judges the last part of a long load by limits.
+
+    Raises UsageError for what is asked of a check alone: several devices, a baseline, files.
+    """
+    if order.gate is not None or order.files != Files() or order.annotated:
+        raise UsageError(
+            "--sustained has a curve of its own, and takes no --baseline, --junit, --markdown, "
+            "--sarif or --annotate; leave one of the two out"
+        )
+    asked = minutes, order.rule or TimingRule(), as_json, order.limits, order.budget
+    return sustaining.check(order.model, ",".join(order.devices), *asked)
 
 
 def _on_one(order: Order, as_json: bool) -> int:

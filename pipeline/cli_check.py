@@ -1,0 +1,88 @@
+"""The command line's model files: measuring one, and judging it."""
+
+from pipeline.boundary import leave_with
+from pipeline.cli_options import (
+    Annotate,
+    Baseline,
+    BudgetFile,
+    Confidence,
+    Device,
+    Fleet,
+    Json,
+    Junit,
+    Limits,
+    Markdown,
+    MaxRegression,
+    Model,
+    Processes,
+    Samples,
+    Sarif,
+    Sustained,
+)
+
+
+def measure(
+    model: Model,
+    device: Device = None,
+    processes: Processes = None,
+    samples: Samples = None,
+    sustained: Sustained = None,
+    as_json: Json = False,
+) -> None:
+    """Measures a model file on a device."""
+
+    def door() -> int:
+        from pipeline import check as checking
+        from targets.sign_test import asked_rule
+
+        rule = asked_rule(processes, samples)
+        if sustained is not None:
+            from pipeline import sustain
+
+            return sustain.show(model, device or "host", sustained, rule, as_json)
+        return checking.measure(model, device or "host", as_json, rule)
+
+    leave_with(door, as_json)
+
+
+def check(
+    model: Model,
+    device: Fleet = None,
+    limit: Limits = None,
+    budget: BudgetFile = None,
+    processes: Processes = None,
+    samples: Samples = None,
+    confidence: Confidence = None,
+    sustained: Sustained = None,
+    baseline: Baseline = None,
+    max_regression: MaxRegression = None,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    sarif: Sarif = None,
+    annotate: Annotate = False,
+    as_json: Json = False,
+) -> None:
+    """Judges a model file, ours or not, against limits on a device, or beside a run's artifact."""
+
+    def door() -> int:
+        from pipeline.ci import door as gate
+        from pipeline.ci.files import Files
+        from pipeline.ci.gating import Gate
+        from targets.sign_test import asked_rule
+
+        rule = asked_rule(processes, samples, confidence)
+        order = gate.Order(
+            model,
+            tuple((device or "host").split(",")),
+            tuple(limit or ()),
+            budget,
+            rule,
+            Gate.read(baseline, tuple(max_regression or ())),
+            Files(junit, markdown, sarif),
+            annotate,
+        )
+        if sustained is not None:
+            return gate.sustain(order, sustained, as_json)
+        return gate.check(order, as_json)
+
+    leave_with(door, as_json)
