@@ -20,6 +20,14 @@ MEAN, DEVIATION = 0.306, 0.324  # of the training images, whose pixels lie betwe
 LARGEST_SHIFT = 3  # pixels of the enlarged image, so less than one of the original 8×8
 
 metrics = ["accuracy"]
+preprocess = [
+    {"source": "image", "color": "gray", "height": 8, "width": 8, "dtype": "uint8"},
+    {"op": "resize", "height": 32, "width": 32, "method": "bilinear"},
+    {"op": "scale", "factor": 1 / 16},
+    {"op": "normalize", "mean": [MEAN], "std": [DEVIATION]},
+    {"op": "layout", "to": "CHW"},
+]
+postprocess = [{"op": "softmax"}, {"op": "top_k", "k": 3, "labels": list("0123456789")}]
 
 
 def build() -> torch.nn.Module:
@@ -30,17 +38,29 @@ def build() -> torch.nn.Module:
 
 
 def example_inputs() -> tuple[Tensor, ...]:
-    """One image of the calibration split, (1, 1, 32, 32)."""
-    images, _ = splits()["calibration"]
-    return (images[:1],)
+    """An image as the model takes it, (1, 1, 32, 32): from the darkest grey to the brightest."""
+    darkest, brightest = -MEAN / DEVIATION, (1 - MEAN) / DEVIATION
+    return (torch.linspace(darkest, brightest, 32 * 32).reshape(1, 1, 32, 32),)
 
 
 def batches(split: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images (N, 1, 32, 32) and labels (N,); those of "train" are shifted at random."""
+    """Images (N, 8, 8, 1) of 0 to 16, as an app has them, and labels (N,)."""
     images, labels = splits()[split]
-    for start in range(0, len(labels), BATCH):
-        batch = images[start : start + BATCH]
-        yield (shifted(batch) if split == "train" else batch), labels[start : start + BATCH]
+    yield from zip(images.split(BATCH), labels.split(BATCH), strict=True)
+
+
+def augment(images: Tensor) -> Tensor:
+    """Training images (N, 1, 32, 32), each moved by a few pixels, drawn from torch's random
+    numbers."""
+    background = -MEAN / DEVIATION
+    padded = functional.pad(images, [LARGEST_SHIFT] * 4, value=background)
+    offsets = torch.randint(2 * LARGEST_SHIFT + 1, (len(images), 2)).tolist()
+    height, width = images.shape[2:]
+    moved = [
+        image[:, top : top + height, left : left + width]
+        for image, (top, left) in zip(padded, offsets, strict=True)
+    ]
+    return torch.stack(moved)
 
 
 def loss(outputs: Tensor, target: Tensor) -> Tensor:
@@ -60,26 +80,7 @@ def splits() -> dict[str, tuple[Tensor, Tensor]]:
         "calibration": [rows[first:second] for rows in by_class],
         "train": [rows[first:] for rows in by_class],
     }
-    images, labels = enlarged(digits.images), torch.from_numpy(digits.target)
+    images = torch.from_numpy(digits.images.astype(np.uint8))[..., None]
+    labels = torch.from_numpy(digits.target)
     rows = {name: drawn.permutation(np.concatenate(part)) for name, part in chosen.items()}
     return {name: (images[row], labels[row]) for name, row in rows.items()}
-
-
-def enlarged(pixels: np.ndarray) -> Tensor:
-    """Images (N, 8, 8) of 0 to 16, as normalised images (N, 1, 32, 32)."""
-    images = torch.from_numpy(pixels).float()[:, None] / 16
-    images = functional.interpolate(images, size=(32, 32), mode="bilinear", align_corners=False)
-    return (images - MEAN) / DEVIATION
-
-
-def shifted(images: Tensor) -> Tensor:
-    """Each image moved by a few pixels, drawn from torch's random numbers."""
-    background = -MEAN / DEVIATION
-    padded = functional.pad(images, [LARGEST_SHIFT] * 4, value=background)
-    offsets = torch.randint(2 * LARGEST_SHIFT + 1, (len(images), 2)).tolist()
-    height, width = images.shape[2:]
-    moved = [
-        image[:, top : top + height, left : left + width]
-        for image, (top, left) in zip(padded, offsets, strict=True)
-    ]
-    return torch.stack(moved)

@@ -12,8 +12,9 @@ import time
 import torch
 from model import DigitsNet
 from safetensors.torch import save_file
-from task import WEIGHTS, batches, loss, shifted, splits
-from torch import nn
+from task import DEVIATION, MEAN, WEIGHTS, augment, loss, splits
+from torch import Tensor, nn
+from torch.nn import functional
 
 EPOCHS = 30
 BATCH = 64
@@ -27,7 +28,7 @@ def train() -> nn.Module:
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
     net = DigitsNet().to(memory_format=torch.channels_last)
-    images, labels = splits()["train"]
+    images, labels = prepared("train")
     steps = len(labels) // BATCH
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, EPOCHS * steps)
@@ -36,7 +37,7 @@ def train() -> nn.Module:
         net.train()
         for rows in torch.randperm(len(labels))[: steps * BATCH].view(steps, BATCH):
             optimizer.zero_grad()
-            loss(net(shifted(images[rows])), labels[rows]).backward()
+            loss(net(augment(images[rows])), labels[rows]).backward()
             optimizer.step()
             schedule.step()
         seconds = time.perf_counter() - started
@@ -46,12 +47,20 @@ def train() -> nn.Module:
     return net.eval()
 
 
+def prepared(split: str) -> tuple[Tensor, Tensor]:
+    """Images (N, 1, 32, 32) and labels (N,): what `preprocess` in task.py says, done by torch."""
+    images, labels = splits()[split]
+    pixels = images.permute(0, 3, 1, 2).float() / 16
+    larger = functional.interpolate(pixels, size=(32, 32), mode="bilinear", align_corners=False)
+    return (larger - MEAN) / DEVIATION, labels
+
+
 @torch.no_grad()
 def accuracy(net: nn.Module) -> float:
     """The share of validation images that the network gets right."""
     net.eval()
-    right = [net(images).argmax(1) == labels for images, labels in batches("validation")]
-    return torch.cat(right).float().mean().item()
+    images, labels = prepared("validation")
+    return (net(images).argmax(1) == labels).float().mean().item()
 
 
 if __name__ == "__main__":

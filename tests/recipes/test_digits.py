@@ -1,6 +1,7 @@
 """The shipped recipe: what its model, data and weights promise."""
 
 import hashlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -110,6 +111,29 @@ def test_splits_are_the_same_every_time(task):
 def test_training_images_move_and_others_do_not(task):
     assert seen(task, "train") != seen(task, "train")
     assert seen(task, "calibration") == seen(task, "calibration")
+
+
+def test_what_is_declared_is_what_the_weights_were_trained_on(task, monkeypatch):
+    """To the bit: 8-bit pixels and weights that are multiples of 1/8 round nowhere."""
+    monkeypatch.syspath_prepend(FOLDER)
+    spec = importlib.util.spec_from_file_location("digits_training", FOLDER / "train.py")
+    training = importlib.util.module_from_spec(spec)
+    with monkeypatch.context() as patched:
+        for name in ("model", "task"):
+            patched.delitem(sys.modules, name, raising=False)
+        spec.loader.exec_module(training)
+        for name in ("model", "task"):
+            del sys.modules[name]
+    expected, _ = training.prepared("validation")
+    found = torch.cat([images for (images,), _ in task.batches("validation")])
+    assert torch.equal(found, expected)
+
+
+def test_an_app_gets_three_digits(task):
+    (digits,) = task.declared.inputs
+    assert (digits.source.shape, digits.source.dtype) == ((8, 8, 1), "uint8")
+    (ranked,) = task.declared.outputs
+    assert ranked.operations[-1].labels == tuple("0123456789")
 
 
 def test_loading_it_leaves_no_module_of_its_names_behind(task):
