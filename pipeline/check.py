@@ -1,6 +1,10 @@
-"""`edgesmith measure` and `edgesmith check`: any model file on a device, with or without limits."""
+"""`edgesmith measure` and `edgesmith check`: any model file on a device, with or without limits.
+
+A check looks at the file first, and says why it will be slow; then it measures, and judges.
+"""
 
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +14,10 @@ from rich.table import Table
 
 from pipeline.budget_file import read_budget
 from pipeline.console import Console
+from pipeline.diagnose.finding import Finding
+from pipeline.diagnose.view import print_diagnosis
+from pipeline.given import NOTHING, Given
+from pipeline.looking import Looked, look
 from pipeline.printing import print_json
 from targets import device as devices
 from targets import target as targets
@@ -17,12 +25,12 @@ from targets.artifact import RUNTIME_OF_FORMAT, format_of
 from targets.budget import Budget, Verdict
 from targets.device import DeviceProfile
 from targets.errors import DeviceUnreachable, UsageError
-from targets.estimates import estimated
-from targets.limit import Relative, limit_from_text
+from targets.estimates import estimated, unmeasured
+from targets.limit import MetricLimits, Relative, drop_from_text, is_drop, limit_from_text
 from targets.measurement import Measurement, TimingRule
 from targets.occupancy import occupied
 from targets.target import Description, Target
-from targets.trial import judge_alone, sitting
+from targets.trial import absolute_only, judge_alone, sitting
 
 VERDICT_CODES = {"PASS": 0, "FAIL": 3}
 UNDECIDED = 4
@@ -43,10 +51,11 @@ class Saying(Protocol):
 
 @dataclass(frozen=True)
 class Checked:
-    """A model file judged on one device: its document, and the verdict."""
+    """A model file judged on one device: its document, the verdict, and why it is slow."""
 
     document: dict[str, Any]
     verdict: Verdict
+    findings: tuple[Finding, ...] = ()
 
     @property
     def code(self) -> int:
@@ -65,53 +74,51 @@ def measure(model: Path, device: str, as_json: bool, rule: TimingRule | None = N
     return 0
 
 
-def check(
-    model: Path,
-    device: str,
-    limits: tuple[str, ...],
-    budget: Path | None,
-    as_json: bool,
-    rule: TimingRule | None = None,
-) -> int:
-    """Judges a model file by limits; the exit code follows the verdict.
-
-    Raises:
-        UsageError: no limit was given, or one that needs more than the file (relative, metric).
-        ArtifactError: the file is no model that its runtime can load.
-    """
-    stated = stated_budget(limits, budget)
-    with Console() as console:
-        found = checked(model, devices.load(device), stated, rule, console)
-    show(found.document, found.verdict, as_json)
-    return found.code
-
-
 def checked(
     model: Path,
     profile: DeviceProfile,
     stated: Budget,
     rule: TimingRule | None,
     console: Saying,
+    given: Given = NOTHING,
 ) -> Checked:
-    """Measures a model file on a device, which nobody else uses meanwhile, and judges it.
+    """Looks at a model file, measures it on a device, which nobody else uses meanwhile, and judges.
 
-    A device without a link is judged by estimates, which leave every limit but size unverified.
-    Without a stated limit the device's own budget holds. Raises as `check` does.
+    A device without a link is judged by estimates, which leave every limit but size unverified; so
+    is a file of open sizes, by its size alone. Without a stated limit the device's own budget
+    holds. Raises as `check` does.
     """
     judged_by = stated if stated.limits() else _own_budget(profile, console)
-    if profile.link == "none":
-        estimate, attempt = estimated(model, profile, judged_by)
-        told = document(model, profile.name, estimate, attempt.candidate)
-        return Checked(told, attempt.verdict)
-    with occupied(profile.seat, console.remark):
-        target, description = described(model, profile.name, console)
-        console.step(f"measuring {model.name} on {profile.name} with {target.runtime}")
-        artifact = description.artifact
-        try:
-            trial = judge_alone(target, artifact, judged_by, rule=rule, progress=console.progress)
-        except DeviceUnreachable as error:
-            kept = "nothing is kept, since a sitting counts only as a whole"
-            raise DeviceUnreachable(f"{error}; {kept}") from error
+    absolute_only(judged_by)
+    with nullcontext() if profile.link == "none" else occupied(profile.seat, console.remark):
+        looked = look(model, profile, judged_by, given, console)
+        found = _judged(model, profile, looked, judged_by, rule, console)
+    return Checked({**found.document, **looked.document()}, found.verdict, looked.analysis.findings)
+
+
+def _judged(
+    model: Path,
+    profile: DeviceProfile,
+    looked: Looked,
+    budget: Budget,
+    rule: TimingRule | None,
+    console: Saying,
+) -> Checked:
+    target, description = looked.analysis.target, looked.analysis.description
+    if target is None or description is None:
+        estimate, attempt = (
+            estimated(model, profile, budget, looked.facts)
+            if profile.link == "none"
+            else unmeasured(model, budget, looked.open_sizes(), looked.facts)
+        )
+        return Checked(document(model, profile.name, estimate, attempt.candidate), attempt.verdict)
+    console.step(f"measuring {model.name} on {profile.name} with {target.runtime}")
+    artifact, facts = description.artifact, looked.facts
+    try:
+        trial = judge_alone(target, artifact, budget, facts, rule=rule, progress=console.progress)
+    except DeviceUnreachable as error:
+        kept = "nothing is kept, since a sitting counts only as a whole"
+        raise DeviceUnreachable(f"{error}; {kept}") from error
     return Checked(document(model, profile.name, description, trial.candidate), trial.verdict)
 
 
@@ -123,10 +130,20 @@ def described(model: Path, device: str, console: Saying) -> tuple[Target, Descri
     return target, target.describe(model)
 
 
-def stated_budget(limits: tuple[str, ...], file: Path | None) -> Budget:
-    """The file's limits, with those of the command line over them; perhaps none."""
-    stated = dict(limit_from_text(text) for text in limits)
-    return (read_budget(file) if file else Budget()).with_limits(stated)
+def stated_budget(limits: tuple[str, ...], file: Path | None, given: Given = NOTHING) -> Budget:
+    """The file's limits, with those of the command line over them; perhaps none.
+
+    Those on a metric are taken where there is data: of the metric that the file names, or else of
+    the task's first, which has the name "" here.
+    """
+    drops = [text for text in limits if given.data is not None and is_drop(text)]
+    stated = dict(limit_from_text(text) for text in limits if text not in drops)
+    budget = (read_budget(file) if file else Budget()).with_limits(stated)
+    if not drops:
+        return budget
+    metric = budget.metric or MetricLimits(name="")
+    metric = metric.model_copy(update=dict(drop_from_text(text) for text in drops))
+    return budget.model_copy(update={"metric": metric})
 
 
 def _own_budget(profile: DeviceProfile, console: Saying) -> Budget:
@@ -187,6 +204,8 @@ def show(document: dict[str, Any], verdict: Verdict | None, as_json: bool) -> No
     console.print(shown)
     for note in document["notes"]:
         console.print(f"note: {note}", markup=False)
+    if "diagnosis" in document:
+        print_diagnosis(document["diagnosis"], console)
     if verdict:
         print_verdict(verdict, console)
 

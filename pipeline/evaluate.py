@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 from pipeline.inference import infer
 from pipeline.metrics import METRICS, Accuracy, Metric, ScoredTask, update_all, value
 from targets.artifact import Artifact
+from targets.budget import Observation
 from targets.errors import ArtifactError, TaskError
 from targets.target import Target
 
@@ -22,6 +23,7 @@ __all__ = [
     "Scores",
     "agreement",
     "drop",
+    "observations",
     "outputs_of",
     "score",
     "score_artifact",
@@ -190,6 +192,16 @@ def drop(dense: Scores, candidate: Scores, name: str) -> float:
         raise TaskError(f"no metric '{name}'; the task's metrics are: {known}")
     loss = dense.metrics[name] - candidate.metrics[name]
     return loss if dense.higher_is_better[name] else -loss
+
+
+def observations(dense: Scores, candidate: Scores, name: str) -> dict[str, Observation]:
+    """What the scores tell of the limits on a metric. Raises TaskError as `drop` does."""
+    worst = worst_class_drop(dense, candidate)
+    missing = None if worst is not None else f"metric '{name}' has no classes"
+    return {
+        "metric.max_drop": Observation(value=drop(dense, candidate, name)),
+        "metric.max_class_drop": Observation(value=worst, missing_reason=missing),
+    }
 
 
 def worst_class_drop(dense: Scores, candidate: Scores) -> float | None:

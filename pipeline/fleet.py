@@ -14,6 +14,8 @@ from rich.table import Table
 
 from pipeline.check import Checked, checked, stated_budget
 from pipeline.console import Console
+from pipeline.diagnose.view import print_diagnosis
+from pipeline.given import NOTHING, Given
 from pipeline.printing import print_json
 from targets import device as devices
 from targets.artifact import format_of
@@ -78,6 +80,7 @@ def check(
     as_json: bool,
     rule: TimingRule | None = None,
     tell: Tell = nobody,
+    given: Given = NOTHING,
 ) -> int:
     """Judges a model file on every device named, prints one table and gives one exit code.
 
@@ -86,14 +89,14 @@ def check(
     Raises:
         UsageError: a device is unknown, is named twice, or has no limit to be judged by.
     """
-    stated = stated_budget(limits, budget)
+    stated = stated_budget(limits, budget, given)
     profiles = _profiles(names, stated)
     format_of(model)
     if not model.is_file():
         raise ArtifactError(f"{model}: no such file")
     with Console() as console:
         console.step(f"checking {model.name} on {', '.join(names)}")
-        outcomes = _side_by_side(model, profiles, stated, rule, console)
+        outcomes = _side_by_side(model, profiles, stated, rule, given, console)
     tell(outcomes)
     code = min((one.code for one in outcomes), key=_WORST_FIRST.index)
     if as_json:
@@ -124,12 +127,13 @@ def _side_by_side(
     profiles: Sequence[DeviceProfile],
     stated: Budget,
     rule: TimingRule | None,
+    given: Given,
     console: Console,
 ) -> list[Outcome]:
     def take(profile: DeviceProfile) -> Outcome:
         lane = _Lane(console, profile.name)
         try:
-            return Outcome(profile.name, checked(model, profile, stated, rule, lane))
+            return Outcome(profile.name, checked(model, profile, stated, rule, lane, given))
         except EdgesmithError as error:
             lane.remark(str(error))
             return Outcome(profile.name, error)
@@ -145,6 +149,10 @@ def _print(outcomes: Sequence[Outcome]) -> None:
     for one in outcomes:
         shown.add_row(one.device, *_cells(one.found))
     console.print(shown)
+    for one in outcomes:
+        if isinstance(one.found, Checked) and one.found.findings:
+            console.print(f"{one.device}:", markup=False)
+            print_diagnosis(one.found.document["diagnosis"], console)
 
 
 def _cells(found: Checked | EdgesmithError) -> tuple[str, ...]:

@@ -112,10 +112,4 @@ def _metric_facts(desk: Desk, dense: Seen, candidate: Seen) -> dict[str, Observa
     limits = desk.loaded.recipe.budget.metric
     if limits is None:
         return {}
-    drop = evaluate.drop(dense.scores, candidate.scores, limits.name)
-    worst = evaluate.worst_class_drop(dense.scores, candidate.scores)
-    missing = None if worst is not None else f"metric '{limits.name}' has no classes"
-    return {
-        "metric.max_drop": Observation(value=drop),
-        "metric.max_class_drop": Observation(value=worst, missing_reason=missing),
-    }
+    return evaluate.observations(dense.scores, candidate.scores, limits.name)

@@ -132,6 +132,23 @@ def limit_named(name: str) -> str:
     raise RecipeError(f"no limit is called '{name}'{hint} Allowed: {', '.join(LIMITS)}")
 
 
+def is_drop(text: str) -> bool:
+    """Whether a limit of the command line is one on a metric."""
+    return text.partition("=")[0].strip() in METRIC_LIMITS
+
+
+def drop_from_text(text: str) -> tuple[str, float]:
+    """Reads one limit on a metric, such as "metric.max_drop=0.01": the key in its section.
+
+    Raises RecipeError saying what was found and what is allowed.
+    """
+    name, _, value = text.partition("=")
+    try:
+        return name.strip().removeprefix("metric."), _absolute(value.strip())
+    except ValueError as error:
+        raise RecipeError(f"limit '{name.strip()}': {error}") from error
+
+
 def limit_from_text(text: str) -> tuple[str, float | Relative]:
     """Reads one limit of the command line, such as "latency_ms.p95=8".
 
@@ -142,7 +159,10 @@ def limit_from_text(text: str) -> tuple[str, float | Relative]:
         raise RecipeError(f"limit '{text}' has no value; write it as latency_ms.p95=8")
     name = limit_named(name.strip())
     if name in METRIC_LIMITS:
-        raise RecipeError(f"limit '{name}' compares with a dense model; it belongs in a recipe")
+        raise RecipeError(
+            f"limit '{name}' compares with a dense model; it belongs in a recipe, or beside a "
+            "task that has one: check --data TASK"
+        )
     try:
         return name, parse_limit(value.strip())
     except ValueError as error:

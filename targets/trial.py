@@ -130,12 +130,14 @@ def judge_alone(
     target: Target,
     artifact: Artifact,
     budget: Budget,
+    facts: Mapping[str, Observation] | None = None,
     *,
     rule: TimingRule | None = None,
     progress: Progress = in_silence,
 ) -> Trial:
     """Measures one artifact and judges it by absolute limits.
 
+    `facts` are the observations that no sitting makes (metrics).
     Raises UsageError for a limit in percent of dense, since there is no dense artifact.
     """
     absolute_only(budget)
@@ -143,7 +145,7 @@ def judge_alone(
 
     def take(current: TimingRule) -> Attempt:
         measured = sitting(target, only, current, progress)
-        return judge_sitting(measured, only, budget, {}, current.level)
+        return judge_sitting(measured, only, budget, {CANDIDATE: facts or {}}, current.level)
 
     return _trial(target, take, covering(rule or TimingRule(), budget), progress)
 
