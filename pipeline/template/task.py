@@ -15,7 +15,20 @@ BATCH = 64
 SETTINGS = {"epochs": 6}
 
 metrics = ["accuracy"]  # names of edgesmith's, or factories of yours: an object with
-# update(outputs, target), compute() -> float and higher_is_better
+# update(outputs, target), compute() -> float and higher_is_better; with `takes = "results"` it sees
+# what `postprocess` makes of the outputs
+
+# What an app has, and what is done to it before the model; batches() below gives what the app has.
+# Packages carry this, and their APIs do it. Optional: without it, batches() gives what the model
+# takes. Scale, normalize and layout become part of the model with "fold": True.
+preprocess = [
+    {"source": "image", "color": "gray", "height": 8, "width": 8},
+    {"op": "scale", "factor": 1 / 8, "offset": -1},
+    {"op": "layout", "to": "CHW"},
+]
+
+# What is done to the model's outputs before the app gets them. Optional.
+postprocess = [{"op": "softmax"}, {"op": "top_k", "k": 3, "labels": list("0123456789")}]
 
 
 def configure(epochs: int = 6) -> None:
@@ -35,7 +48,7 @@ def build() -> nn.Module:
 
 
 def example_inputs() -> tuple[Tensor, ...]:
-    """A tuple with one tensor for each input of the model: a batch of 1, (1, 1, 8, 8)."""
+    """A tuple with one tensor for each input, as the model takes it: a batch of 1, (1, 1, 8, 8)."""
     return (torch.zeros(1, 1, 8, 8),)
 
 
@@ -43,6 +56,8 @@ def batches(split: str) -> Iterator[tuple[Tensor, Tensor]]:
     """Pairs of inputs and target of "train", "calibration" or "validation".
 
     A model of several inputs gets them as a tuple; a target is whatever loss and metrics take.
+    Training images that are to be changed at random are changed in augment(*inputs), which gets
+    what the model takes. Optional.
     """
     images, labels = data()[split]
     yield from zip(images.split(BATCH), labels.split(BATCH), strict=True)
@@ -55,10 +70,10 @@ def loss(outputs: Tensor, target: Tensor) -> Tensor:
 
 @cache
 def data() -> dict[str, tuple[Tensor, Tensor]]:
-    """Images (N, 1, 8, 8) and labels (N,) of each split; the same images every time."""
+    """Images (N, 8, 8, 1) of 0 to 16 and labels (N,) of each split; the same every time."""
     digits = load_digits()
     order = torch.randperm(len(digits.target), generator=torch.Generator().manual_seed(0))
-    images = torch.from_numpy(digits.images).float()[order, None] / 8 - 1
+    images = torch.from_numpy(digits.images).to(torch.uint8)[order, ..., None]
     labels = torch.from_numpy(digits.target)[order]
     ends = {"train": (0, 1097), "calibration": (1097, 1297), "validation": (1297, 1797)}
     return {name: (images[a:b], labels[a:b]) for name, (a, b) in ends.items()}
@@ -75,7 +90,8 @@ def network() -> nn.Module:
 
 def train(net: nn.Module) -> None:
     """A few seconds, the same every time."""
-    images, labels = data()["train"]
+    pixels, labels = data()["train"]
+    images = pixels.permute(0, 3, 1, 2).float() / 8 - 1  # as `preprocess` says
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3)
     net.train()
     for _ in range(SETTINGS["epochs"]):
