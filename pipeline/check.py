@@ -5,7 +5,7 @@ A check looks at the file first, and says why it will be slow; then it measures,
 
 from collections import Counter
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,10 +122,13 @@ def _judged(
     return Checked(document(model, profile.name, description, trial.candidate), trial.verdict)
 
 
-def described(model: Path, device: str, console: Saying) -> tuple[Target, Description]:
+def described(
+    model: Path, device: str, console: Saying, given: Given = NOTHING
+) -> tuple[Target, Description]:
     """A model file as its runtime on the device sees it. Raises ArtifactError for no model."""
     profile = devices.load(device)
     target = targets.find(profile, RUNTIME_OF_FORMAT[format_of(model)])
+    target = replace(target, shapes=given.shapes)
     console.step(f"loading {model.name}")
     return target, target.describe(model)
 

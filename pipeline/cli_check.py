@@ -6,6 +6,7 @@ from pipeline.cli_options import (
     Baseline,
     BudgetFile,
     Confidence,
+    Data,
     Device,
     Fleet,
     Json,
@@ -17,6 +18,7 @@ from pipeline.cli_options import (
     Processes,
     Samples,
     Sarif,
+    Shapes,
     Sustained,
 )
 
@@ -60,6 +62,8 @@ def check(
     markdown: Markdown = None,
     sarif: Sarif = None,
     annotate: Annotate = False,
+    shape: Shapes = None,
+    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Judges a model file, ours or not, against limits on a device, or beside a run's artifact."""
@@ -68,6 +72,7 @@ def check(
         from pipeline.ci import door as gate
         from pipeline.ci.files import Files
         from pipeline.ci.gating import Gate
+        from pipeline.given import Given
         from targets.sign_test import asked_rule
 
         rule = asked_rule(processes, samples, confidence)
@@ -80,6 +85,7 @@ def check(
             Gate.read(baseline, tuple(max_regression or ())),
             Files(junit, markdown, sarif),
             annotate,
+            Given.read(tuple(shape or ()), data),
         )
         if sustained is not None:
             return gate.sustain(order, sustained, as_json)

@@ -41,6 +41,14 @@ Sustained = Annotated[
         metavar="MINUTES", help="Load for so long; its last part counts.", show_default=False
     ),
 ]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option("--shape", metavar="INPUT=SIZES", help="Of open sizes: x=1,3,224,224"),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(metavar="TASK", help="A task.py, or a recipe's: score the model on its data."),
+]
 Model = Annotated[Path, typer.Argument(help="A .tflite, .onnx or .xml file.")]
 Baseline = Annotated[
     Path | None,

@@ -81,7 +81,7 @@ def look(
 def _told(analysis: Analysis, console: Telling) -> Analysis:
     """Says what was found. Raises ConversionError where the runtime does not take the file."""
     for one in analysis.findings:
-        console.remark(one.told())
+        console.remark(f"{one.severity}: {one.found}")
     if analysis.refusal is not None:
         cures = [one.cure for one in analysis.findings if one.severity == "error"]
         raise ConversionError("; ".join(map(str, [analysis.refusal, *cures])))

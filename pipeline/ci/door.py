@@ -19,6 +19,7 @@ from pipeline.ci.files import Files
 from pipeline.ci.gating import Gate
 from pipeline.console import Console
 from pipeline.fleet import Outcome
+from pipeline.given import NOTHING, Given
 from targets import device as devices
 from targets.errors import EdgesmithError, UsageError
 from targets.measurement import TimingRule
@@ -33,6 +34,7 @@ class Order:
         devices: profiles' names, at least one.
         limits: LIMIT=NUMBER each.
         budget: a file of limits.
+        given: sizes that the file leaves open, and data to score it on.
         rule: how it is measured.
         gate: a baseline, and how much worse the model may be.
         files: what is written besides.
@@ -47,6 +49,7 @@ class Order:
     gate: Gate | None = None
     files: Files = field(default_factory=Files)
     annotated: bool = False
+    given: Given = NOTHING
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Leaves what was found where it was asked for."""
@@ -76,24 +79,25 @@ def sustain(order: Order, minutes: float, as_json: bool) -> int:
 
     Raises UsageError for what is asked of a check alone: several devices, a baseline, files.
     """
-    if order.gate is not None or order.files != Files() or order.annotated:
+    alone = (order.gate is None, order.files == Files(), not order.annotated)
+    if not all(alone) or order.given != NOTHING:
         raise UsageError(
             "--sustained has a curve of its own, and takes no --baseline, --junit, --markdown, "
-            "--sarif or --annotate; leave one of the two out"
+            "--sarif, --annotate, --shape or --data; leave one of the two out"
         )
     asked = minutes, order.rule or TimingRule(), as_json, order.limits, order.budget
     return sustaining.check(order.model, ",".join(order.devices), *asked)
 
 
 def _on_one(order: Order, as_json: bool) -> int:
-    stated = stated_budget(order.limits, order.budget)
+    stated = stated_budget(order.limits, order.budget, order.given)
     profile = devices.load(order.devices[0])
     asked = order.model, profile, stated, order.rule
     with Console() as console:
         if order.gate is None:
-            found = checking.checked(*asked, console)
+            found = checking.checked(*asked, console, order.given)
         else:
-            found = gating.checked(*asked, console, order.gate)
+            found = gating.checked(*asked, console, order.gate, order.given)
     order.tell((Outcome(profile.name, found),))
     checking.show(found.document, found.verdict, as_json)
     return found.code
@@ -106,4 +110,4 @@ def _on_several(order: Order, as_json: bool) -> int:
             "device with a run of its own"
         )
     asked = order.model, order.devices, order.limits, order.budget, as_json, order.rule
-    return fleet.check(*asked, order.tell)
+    return fleet.check(*asked, order.tell, order.given)

@@ -1,4 +1,4 @@
-"""What of a check somebody has to look at: each limit that is not met, and why a device failed.
+"""What of a check somebody has to look at: limits that are not met, why it is slow, what failed.
 
 Sarif and annotations are written from this; they have no place for what is in order.
 """
@@ -15,6 +15,8 @@ Level = Literal["error", "warning", "note"]
 LEVELS: dict[str, Level] = {"FAIL": "error"}
 """By status; all others that are no PASS leave the question open."""
 OPEN: Level = "warning"
+DIAGNOSED: dict[str, Level] = {"error": "warning", "warning": "note", "note": "note"}
+"""What makes a model slow fails no check: its limits do."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def _of(outcome: Outcome) -> Iterator[Finding]:
         if line.status != "PASS":
             level = LEVELS.get(line.status, OPEN)
             yield Finding(outcome.device, line.limit, level, f"{line.status}: {told(line)}")
+    for one in found.findings:
+        yield Finding(outcome.device, one.rule, DIAGNOSED[one.severity], f"{one.found}; {one.cure}")
 
 
 def told(line: Line) -> str:

@@ -10,6 +10,7 @@ from pipeline.check import Checked, Saying
 from pipeline.ci import baseline as baselines
 from pipeline.ci.baseline import Baseline
 from pipeline.compare import Sides
+from pipeline.given import NOTHING, Given
 from targets import regression
 from targets.artifact import RUNTIME_OF_FORMAT, format_of
 from targets.budget import Budget, Verdict, worst
@@ -103,17 +104,19 @@ def checked(
     rule: TimingRule | None,
     console: Saying,
     gate: Gate,
+    given: Given = NOTHING,
 ) -> Checked:
     """A model judged by the stated limits, if any, and beside the baseline of a gate.
 
-    Raises:
+    Raises what a check raises, and:
         ArtifactError: the model or the run can't be read.
         UsageError: the baseline is of another device, or has no artifact for the model's runtime.
     """
     found = baselines.find(gate.run, RUNTIME_OF_FORMAT[format_of(model)], profile)
     with occupied(profile.seat, console.remark):
-        alone = check.checked(model, profile, stated, rule, console) if stated.limits() else None
-        beside = _beside(model, profile, gate, found, rule or TimingRule(), console)
+        asked = model, profile, stated, rule, console, given
+        alone = check.checked(*asked) if stated.limits() else None
+        beside = _beside(model, profile, gate, found, rule or TimingRule(), console, given)
     lines = (*(alone.verdict.lines if alone else ()), *beside.verdict.lines)
     document = (
         alone.document
@@ -121,7 +124,8 @@ def checked(
         else check.document(model, profile.name, beside.new, beside.measured)
     )
     verdict = Verdict(worst(line.status for line in lines), lines)
-    return Checked({**document, "baseline": beside.document()}, verdict)
+    findings = alone.findings if alone else ()
+    return Checked({**document, "baseline": beside.document()}, verdict, findings)
 
 
 def _beside(
@@ -131,10 +135,11 @@ def _beside(
     found: Baseline,
     rule: TimingRule,
     console: Saying,
+    given: Given,
 ) -> _Beside:
     if profile.link == "none":
         return _unreached(model, profile, gate, found)
-    target, new = check.described(model, profile.name, console)
+    target, new = check.described(model, profile.name, console, given)
     if found.path is None:
         console.remark(found.missing)
         verdict = regression.undecided(gate.allowed, found.missing)

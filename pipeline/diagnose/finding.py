@@ -51,7 +51,3 @@ class Finding:
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
         return {**asdict(self), "operators": list(self.operators)}
-
-    def told(self) -> str:
-        """In a line."""
-        return f"{self.severity}: {self.rule}: {self.found}; {self.cure}"

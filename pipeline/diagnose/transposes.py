@@ -54,9 +54,7 @@ def find(case: Case) -> Iterator[Finding]:
         if ones := found.get(place):
             names = tuple(one.name or one.type for one in ones)
             moved = sum(case.tensor(key).size_bytes for one in ones for key in one.outputs)
-            told = (
-                f"{counted(one.type for one in ones)} {what} ({named(names)}; {moved / 1e3:.3g} kB)"
-            )
+            told = f"{what}: {named(names)}, {moved / 1e3:.3g} kB in all"
             yield Finding("transposes", "warning", told, cure, names)
     yield from _inserted(case)
 
