@@ -23,7 +23,7 @@ from pipeline.cli_options import (
     Runtimes,
     Samples,
 )
-from pipeline.cli_packages import package
+from pipeline.cli_packages import package, verify
 
 app = typer.Typer(
     name="edgesmith",
@@ -70,6 +70,7 @@ def run(
 app.command()(measure)
 app.command()(check)
 app.command()(package)
+app.command()(verify)
 
 
 @app.command()

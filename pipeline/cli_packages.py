@@ -1,4 +1,4 @@
-"""The command line's packages: making them of a run."""
+"""The command line's packages: making them of a run, and verifying them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,5 +43,30 @@ def package(
 
         order = packaging.Order(run, platform, runtime, sign, not_after, out, device)
         return packaging.package(order, as_json)
+
+    leave_with(door, as_json)
+
+
+def verify(
+    package: Annotated[
+        Path, typer.Argument(metavar="PACKAGE", help="A .zip, .tar.gz or .deb that `package` made.")
+    ],
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PUBLIC", help="It has to be signed by this Ed25519 public key, a PEM file."
+        ),
+    ] = None,
+    require_signature: Annotated[
+        bool, typer.Option("--require-signature", help="An unsigned package fails.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Tells whether a package is whole, whose it is, and does what it says."""
+
+    def door() -> int:
+        from pipeline import verify as verifying
+
+        return verifying.verify(package, key, require_signature, as_json)
 
     leave_with(door, as_json)

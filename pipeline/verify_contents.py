@@ -9,29 +9,14 @@ from pydantic import ValidationError
 from pipeline.package import manifest as manifests
 from pipeline.package.manifest import File, Manifest
 from pipeline.package.opening import Member, Opened
+from pipeline.verify_debian import around
+from pipeline.verify_difference import Difference
 from targets.artifact import digest, files_of
 from targets.errors import ArtifactError
 
 MOST_MANIFEST_BYTES = 8 * 1024**2
 SEALS = (manifests.NAME, manifests.CHECKSUM, manifests.SIGNATURE)
 """What the manifest can't list: itself, and what is made of it."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Something that is not as it should be.
-
-    Attributes:
-        where: a file of the package, "signature", or an input or output.
-        what: a sentence's end: "is missing".
-    """
-
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        """In words."""
-        return f"{self.where} {self.what}"
 
 
 @dataclass(frozen=True)
@@ -48,26 +33,38 @@ def examined(package: Opened) -> Contents:
         what = f"is longer than {MOST_MANIFEST_BYTES:,} bytes"
         return Contents(None, (Difference(manifests.NAME, what),))
     content = package.files[manifests.NAME].path.read_bytes()
-    damage = tuple(_checksum(package, content))
+    damage = tuple(_checksums(package))
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
         return Contents(None, (*damage, Difference(manifests.NAME, _told(error))))
-    differences = (*damage, *_files(package, manifest), *_around(package))
+    differences = (*damage, *_files(package, manifest), *around(package))
     return Contents(manifest, differences or tuple(_model(package, manifest)))
 
 
-def _checksum(package: Opened, manifest: bytes) -> Iterator[Difference]:
-    """The manifest's own digest: without a signature, all that tells damage of it."""
+def _checksums(package: Opened) -> Iterator[Difference]:
+    """What the manifest can't list has its digests beside it: without a key, all that tells damage
+    of the manifest, or of its signature."""
     stated = package.files.get(manifests.CHECKSUM)
     if stated is None:
         yield Difference(manifests.CHECKSUM, "is missing")
         return
-    expected = manifests.checksum(manifest)
-    if stated.size_bytes != len(expected) or stated.path.read_bytes() != expected:
-        found = package.files[manifests.NAME].sha256
-        what = f"does not state the sha256 that {manifests.NAME} has, {found}"
-        yield Difference(manifests.CHECKSUM, what)
+    sealed = (manifests.NAME, manifests.SIGNATURE)
+    digests = {name: package.files[name].sha256 for name in sealed if name in package.files}
+    expected = manifests.checksums(digests)
+    content = _start(stated, len(expected) + 1)
+    if content == expected:
+        return
+    wrong = {name: one for name, one in digests.items() if one.encode() not in content}
+    for name, found in wrong.items():
+        yield Difference(name, f"has sha256 {found}, which {manifests.CHECKSUM} does not state")
+    if not wrong:
+        yield Difference(manifests.CHECKSUM, f"is not what `sha256sum {' '.join(digests)}` prints")
+
+
+def _start(member: Member, size_bytes: int) -> bytes:
+    with member.path.open("rb") as file:
+        return file.read(size_bytes)
 
 
 def _told(error: ValidationError) -> str:
@@ -99,14 +96,6 @@ def _file(stated: File, found: Member | None) -> Iterator[Difference]:
     elif found.sha256 != stated.sha256:
         what = f"has sha256 {found.sha256}; {manifests.NAME} says {stated.sha256}"
         yield Difference(stated.path, what)
-
-
-def _around(package: Opened) -> Iterator[Difference]:
-    """What a .deb holds elsewhere is a copy of a file in the package, which the manifest lists."""
-    known = {one.sha256 for one in package.files.values()}
-    for path, one in sorted(package.around.items()):
-        if one.sha256 not in known:
-            yield Difference(path, "is installed, but is no copy of any file in the package")
 
 
 def _model(package: Opened, manifest: Manifest) -> Iterator[Difference]:

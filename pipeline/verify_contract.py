@@ -6,8 +6,8 @@ import numpy as np
 
 from pipeline.package.interface import Port
 from pipeline.package.manifest import NAME, Manifest
-from pipeline.verify_contents import Difference
-from targets.artifact import Artifact, Quantization, TensorSpec
+from pipeline.verify_difference import Difference
+from targets.artifact import Artifact, TensorSpec
 
 
 def contradicted(manifest: Manifest, artifact: Artifact) -> Iterator[Difference]:
@@ -33,10 +33,7 @@ def contradicted(manifest: Manifest, artifact: Artifact) -> Iterator[Difference]
 
 def meaning(port: Port) -> TensorSpec | None:
     """How a tensor's integers are meant, as the manifest has it; None where it is not quantized."""
-    if port.scale is None:
-        return None
-    quantization = Quantization(port.scale, port.zero_point or 0)
-    return TensorSpec(port.name, port.shape, port.dtype, quantization)
+    return None if port.scale is None else port.spec
 
 
 def _meaningful(port: Port) -> bool:
@@ -53,7 +50,7 @@ def _meaningful(port: Port) -> bool:
 def _stated(port: Port, spec: TensorSpec) -> str:
     """The manifest's view; of the integers' meaning only where the file tells of it, too."""
     bare = TensorSpec(port.name, port.shape, port.dtype)
-    return _told((meaning(port) or bare) if spec.quantization else bare)
+    return _told(port.spec if spec.quantization else bare)
 
 
 def _told(spec: TensorSpec) -> str:

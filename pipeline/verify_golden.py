@@ -8,8 +8,8 @@ from pipeline.package.interface import Port
 from pipeline.package.manifest import NAME, Manifest, Vector
 from pipeline.package.opening import Opened
 from pipeline.verify_arrays import Malformed, read_array
-from pipeline.verify_contents import Difference
 from pipeline.verify_contract import contradicted, meaning
+from pipeline.verify_difference import Difference
 from targets import device
 from targets.artifact import RUNTIME_OF_FORMAT, Artifact, TensorSpec
 from targets.errors import ArtifactError, ConversionError

@@ -9,7 +9,7 @@ from pipeline.package import manifest as manifests
 from pipeline.package.manifest import Manifest, Signed
 from pipeline.package.opening import Opened
 from pipeline.package.signing import VerifyingKey, last_day
-from pipeline.verify_contents import Difference
+from pipeline.verify_difference import Difference
 
 SIGNATURE_BYTES = 64  # RFC 8032, 5.1.6
 UNKNOWN = "the manifest can't be read"

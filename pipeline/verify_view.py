@@ -7,7 +7,7 @@ from rich.console import Console
 
 from pipeline.package.manifest import Manifest
 from pipeline.printing import print_json
-from pipeline.verify_contents import Difference
+from pipeline.verify_difference import Difference
 from pipeline.verify_golden import Ran
 from pipeline.verify_signature import Signature
 

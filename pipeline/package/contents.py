@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib import metadata
 from importlib.resources import files as resources
 from typing import Protocol
@@ -51,6 +52,7 @@ class Delivery:
         lineage: what was done to the model, oldest first.
         notes: what else is known.
         interface: inputs and outputs, with what is done to them.
+        replay: the record of how the artifact came about and its plan files, by path; may be none.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Delivery:
     lineage: tuple[str, ...]
     notes: Notes
     interface: Interface
+    replay: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Signer(Protocol):
@@ -91,7 +94,8 @@ def common(delivery: Delivery, libraries: Sequence[Library]) -> dict[str, bytes]
     """The members that every package has but manifest and card, by path.
 
     `model/model.SUFFIX` (and its further files), `golden/input-0.npy`, `golden/output-0.npy`
-    (with what the task declares, `golden/source-0.npy`), `sbom.cdx.json`, `LICENSE`.
+    (with what the task declares, `golden/source-0.npy`), `sbom.cdx.json`, `LICENSE`, and `replay/`
+    where there is a record.
 
     Args:
         delivery: what is packaged.
@@ -106,6 +110,7 @@ def common(delivery: Delivery, libraries: Sequence[Library]) -> dict[str, bytes]
     return {
         **model,
         **{f"golden/{name}": one for name, one in golden_files(delivery.golden).items()},
+        **delivery.replay,
         "LICENSE": resources("pipeline.package").joinpath("LICENSE.j2").read_bytes(),
         "sbom.cdx.json": cyclonedx(delivery.title, model, libraries, installed(EDGESMITH)),
     }
@@ -139,8 +144,11 @@ def sealed(
     whole = {**files, "MODEL_CARD.md": card}
     listed = manifest.model_copy(update={"files": manifests.listed(whole)})
     content = (listed.model_dump_json(indent=2) + "\n").encode()
-    whole |= {manifests.NAME: content, manifests.CHECKSUM: manifests.checksum(content)}
-    return whole if signer is None else {**whole, manifests.SIGNATURE: signer.sign(content)}
+    seals = {manifests.NAME: content}
+    if signer is not None:
+        seals[manifests.SIGNATURE] = signer.sign(content)
+    digests = {name: sha256(one).hexdigest() for name, one in seals.items()}
+    return {**whole, **seals, manifests.CHECKSUM: manifests.checksums(digests)}
 
 
 def installed(distribution: str) -> str:
@@ -174,6 +182,7 @@ def _manifest(delivery: Delivery, platform: Platform, runtime: Runtime) -> Manif
         measurement=delivery.measurement.model_copy(update={"samples_path": None}),
         verdict=delivery.verdict,
         lineage=delivery.lineage,
+        replay=manifests.REPLAY if manifests.REPLAY in delivery.replay else manifests.NO_RECORD,
         files=(),
     )
 

@@ -16,6 +16,8 @@ SIGNATURE = f"{NAME}.sig"
 UNSIGNED = Unavailable(
     unavailable="not signed: the checksums find damage, not a forged manifest with forged files"
 )
+REPLAY = "replay/replay.json"
+NO_RECORD = Unavailable(unavailable="the run kept no record of how the artifact came about")
 
 
 class Section(BaseModel):
@@ -117,6 +119,7 @@ class Manifest(Section):
     Attributes:
         class_name, inputs, outputs: the interface that every API of the package is made from.
         per_class: the metric by class.
+        replay: the path of the record by which `edgesmith replay` makes the artifact again.
         details: what only this platform has, such as the arena of a microcontroller.
     """
 
@@ -139,6 +142,7 @@ class Manifest(Section):
     measurement: MeasurementSummary
     verdict: RowVerdict
     lineage: tuple[str, ...]
+    replay: str | Unavailable = NO_RECORD
     details: dict[str, JsonValue] = Field(default_factory=dict)
     signature: Signed | Unavailable = UNSIGNED
     files: tuple[File, ...]
@@ -157,6 +161,11 @@ def listed(files: Mapping[str, bytes]) -> tuple[File, ...]:
     )
 
 
-def checksum(manifest: bytes) -> bytes:
-    """manifest.json.sha256, as `sha256sum --check` reads it."""
-    return f"{sha256(manifest).hexdigest()}  {NAME}\n".encode()
+def checksums(digests: Mapping[str, str]) -> bytes:
+    """manifest.json.sha256, as `sha256sum --check` reads it.
+
+    Args:
+        digests: the sha256, in hex, of the manifest and, where there is one, its signature, by
+            their names: damage of what the manifest can't list is found without a key.
+    """
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
