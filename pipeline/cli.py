@@ -23,7 +23,7 @@ from pipeline.cli_options import (
     Runtimes,
     Samples,
 )
-from pipeline.cli_packages import package, verify
+from pipeline.cli_packages import package, replay, verify
 
 app = typer.Typer(
     name="edgesmith",
@@ -71,6 +71,7 @@ app.command()(measure)
 app.command()(check)
 app.command()(package)
 app.command()(verify)
+app.command()(replay)
 
 
 @app.command()

@@ -70,3 +70,34 @@ def verify(
         return verifying.verify(package, key, require_signature, as_json)
 
     leave_with(door, as_json)
+
+
+def replay(
+    archive: Annotated[
+        Path, typer.Argument(metavar="PACKAGE", help="A .zip, .tar.gz or .deb of edgesmith.")
+    ],
+    recipe: Annotated[
+        Path, typer.Option(help="The recipe's folder or file, whose task is the code that runs.")
+    ],
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help="The task's data: --set params.data=DATA.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Overrides a param: params.width=2"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Keep finished steps here, and go on from them."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Makes a package's artifact again from its plans and settings, and compares the bytes."""
+
+    def door() -> int:
+        from pipeline import replay as replaying
+
+        order = replaying.Order(archive, recipe, data, tuple(overrides or ()), out)
+        return replaying.replay(order, as_json)
+
+    leave_with(door, as_json)

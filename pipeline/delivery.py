@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline import contract, packing
+from pipeline import contract, packing, replay_keeping, replay_record
 from pipeline.assemble import Samples, assemble
 from pipeline.desk import Desk
 from pipeline.package.golden import Golden
@@ -56,7 +56,8 @@ def _placed(desk: Desk, row: Row) -> Row:
 
 def _contract(desk: Desk, results: Results, row: Row) -> None:
     """Keeps what packages need besides the artifact where they look for it."""
-    artifact = results.selected[row.runtime].made.seen[row.runtime].artifact
+    made = results.selected[row.runtime].made
+    artifact = made.seen[row.runtime].artifact
 
     def work(folder: Path) -> None:
         desk.console.progress(f"golden vectors for {row.runtime}", 0.0)
@@ -70,6 +71,8 @@ def _contract(desk: Desk, results: Results, row: Row) -> None:
     place.mkdir(parents=True)
     for file in (kept / contract.INTERFACE, *sorted(kept.glob("*.npy"))):
         shutil.copyfile(file, place / file.name)
+    record = place / replay_record.FOLDER
+    replay_keeping.keep(record, made.folder, made.exported.folder, row.runtime, artifact.sha256)
 
 
 def _packaged(desk: Desk, report: Report, row: Row) -> Packaged:

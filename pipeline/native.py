@@ -99,7 +99,7 @@ def _made(
         desk.console.progress(f"{TOOLS[runtime]}: {one.range}", 0.0)
         path = into / runtime / f"model{suffix}"
         path.parent.mkdir()
-        quantize_native(runtime, model, _samples(desk), path, one)
+        quantize_native(runtime, model, samples(desk), path, one)
         atomic_write(into / NATIVE, json.dumps(asdict(one)) + "\n")
 
     inputs = {"model": evidence.describe(desk, runtime, model).artifact.sha256,
@@ -110,6 +110,7 @@ def _made(
     return Made(name, folder, exported, {runtime: seen}, {})
 
 
-def _samples(desk: Desk) -> list[np.ndarray]:
+def samples(desk: Desk) -> list[np.ndarray]:
+    """What a tool observes ranges on: an array for each input, samples stacked on axis 0."""
     columns = zip(*quantizing.held(desk, SAMPLES), strict=True)
     return [np.concatenate([tensor.numpy() for tensor in column]) for column in columns]

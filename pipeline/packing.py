@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import contract
+from pipeline import contract, replay_record
 from pipeline.disk import atomic_write, make_folder
 from pipeline.package.archive import slug
 from pipeline.package.contents import Builder, Delivery, Notes
@@ -52,6 +52,7 @@ def delivery(run: Path, report: Report, row: Row) -> Delivery:
         lineage=row.lineage,
         notes=_notes(report, row),
         interface=interface,
+        replay=replay_record.members(run / contract.FOLDER / row.runtime / replay_record.FOLDER),
     )
 
 

@@ -72,6 +72,16 @@ def plan(desk: Desk, parent: Path, method: Method, keeps: tuple[str, ...] = ()) 
     return desk.workspace.step("plan-int8", inputs, work)
 
 
+def place(desk: Desk, parent: Path, made: QuantPlan) -> Path:
+    """The candidate with a plan that was made before beside it, its weights as they are; a step."""
+
+    def work(folder: Path) -> None:
+        _leave(parent, candidates.load(parent, desk.dense), made, folder)
+
+    inputs = {"parent": parent.name, "plan": made.model_dump(mode="json")}
+    return desk.workspace.step("placed-plan", inputs, work)
+
+
 def _planned(
     desk: Desk, before: Candidate, method: Method, keeps: tuple[str, ...]
 ) -> tuple[Candidate, QuantPlan]:
