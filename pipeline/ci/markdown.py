@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.fleet import Outcome
-from pipeline.package.card import plain
+from pipeline.package.markdown import plain
 from targets.budget import Line
 from targets.errors import EdgesmithError
 

@@ -1,11 +1,11 @@
 """MODEL_CARD.md: the manifest put to a person."""
 
-import re
-
-from pipeline.package.interface import Port
+from pipeline.package.card_origin import changed, made_from
+from pipeline.package.card_ports import ports
 from pipeline.package.manifest import Manifest, Signed
+from pipeline.package.markdown import plain, table
 from pipeline.report import wording
-from pipeline.report.document import Line, Unavailable
+from pipeline.report.document import Line
 
 
 def model_card(manifest: Manifest, metric: str, usage: str) -> str:
@@ -20,24 +20,27 @@ def model_card(manifest: Manifest, metric: str, usage: str) -> str:
         f"# {plain(manifest.name)}",
         plain(manifest.description) or "No description was given.",
         f"**{manifest.verdict.status}**: {wording.MEANING[manifest.verdict.status]}.",
-        _table(
+        table(
             ("limit", "budget", "observed", "bound", "verdict", "reason"),
             [_line(line, metric) for line in manifest.verdict.lines],
         ),
         "## Measured",
         _measured(manifest),
+        "## What changed, by class",
+        *changed(manifest, metric),
         "## Inputs and outputs",
-        _table(("name", "shape", "dtype", "scale", "zero point"), _tensors(manifest)),
-        "Real value = scale * (integer - zero point), where a scale is given.",
-        "## How it was made",
+        *ports(manifest),
+        "## What it was made from, and how",
+        *made_from(manifest),
         "\n".join(f"{index}. {plain(one)}" for index, one in enumerate(manifest.lineage, 1)),
-        "## How to check it",
+        "## How to use and check it",
         usage,
         "## What this does not tell",
-        f"{_forgery(manifest)} It was checked with "
-        "the version of the runtime named above and no other. Its accuracy is that on the "
-        "validation data of its task. The licence in this package covers the code that edgesmith "
-        "made; the model's is its owner's.",
+        f"{_forgery(manifest)} It was checked with the version of the runtime named in "
+        "manifest.json and no other. Its accuracy is that on the validation data of its task, "
+        "with the pre- and post-processing above, and says nothing of data of another kind. "
+        "The licence in this package covers the code that edgesmith made; the model's is its "
+        "owner's.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -48,18 +51,6 @@ def _forgery(manifest: Manifest) -> str:
         return "The package is not signed: its checksums find damage, not forgery."
     until = f" until {signature.not_after}" if signature.not_after else ""
     return f"The package is signed with the key {signature.key_id}{until}."
-
-
-def plain(text: str) -> str:
-    """Text in one line, with all that Markdown or HTML would act on escaped."""
-    return re.sub(r"([\\`*_\[\]<>|#&])", r"\\\1", " ".join(text.split()))
-
-
-def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    if not rows:
-        return ""
-    ruled = [titles, ("---",) * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in ruled)
 
 
 def _line(line: Line, metric: str) -> tuple[str, ...]:
@@ -83,23 +74,8 @@ def _measured(manifest: Manifest) -> str:
     figures += [(plain(name), wording.score(one, name)) for name, one in manifest.metrics.items()]
     rows = [(name, f"{one} {plain(one.reason)}".strip()) for name, one in figures]
     conditions = [(plain(name), plain(str(one))) for name, one in measured.conditions.items()]
-    size = ("size", str(wording.size(manifest.model.size_bytes)))
-    return _table(
-        ("reading", "value"), [*rows, size, ("provenance", measured.provenance), *conditions]
-    )
-
-
-def _tensors(manifest: Manifest) -> list[tuple[str, ...]]:
-    return [_tensor(one) for one in (*manifest.inputs, *manifest.outputs)]
-
-
-def _tensor(one: Port) -> tuple[str, ...]:
-    layout = "" if isinstance(one.layout, Unavailable) else f" {plain(one.layout)}"
-    shape = " x ".join(str(size) for size in one.shape) + layout
-    return (
-        plain(one.name),
-        shape,
-        one.dtype,
-        "" if one.scale is None else f"{one.scale:.6g}",
-        "" if one.zero_point is None else str(one.zero_point),
-    )
+    facts = [("size", str(wording.size(manifest.model.size_bytes)))]
+    if manifest.origin is not None:
+        facts.append(("device", plain(manifest.origin.device)))
+    facts.append(("provenance", measured.provenance))
+    return table(("reading", "value"), [*rows, *facts, *conditions])
