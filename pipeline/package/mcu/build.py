@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from pipeline.package.archive import zipped
-from pipeline.package.card import plain
 from pipeline.package.contents import Delivery, Signer, common, sealed
 from pipeline.package.manifest import Runtime, Section
+from pipeline.package.markdown import plain
 from pipeline.package.mcu.arena import Interpreted, interpreted
 from pipeline.package.mcu.gate import Gate, gate
 from pipeline.package.mcu.npu import SYSTEMS, NpuFigures, npu_figures
