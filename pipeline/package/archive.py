@@ -6,8 +6,9 @@ import os
 import re
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from targets.errors import UsageError
 
@@ -23,21 +24,29 @@ def tar_gz(folder: str, files: Mapping[str, bytes]) -> bytes:
         folder: the name of the archive's only folder.
         files: contents by path relative to it.
     """
+    return packed_tar({f"{folder}/{path}": content for path, content in files.items()})
+
+
+def packed_tar(files: Mapping[str, bytes], folders: Sequence[str] = ()) -> bytes:
+    """A .tar.gz of files by path, and of the folders that need members of their own."""
     stream = io.BytesIO()
     with (
         gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=stream, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
     ):
-        for path in sorted(files):
-            tar.addfile(_member(f"{folder}/{path}", files[path]), io.BytesIO(files[path]))
+        for path in sorted([*files, *folders]):
+            content = files.get(path)
+            tar.addfile(_member(path, content), io.BytesIO(content or b""))
     return stream.getvalue()
 
 
-def _member(path: str, content: bytes) -> tarfile.TarInfo:
+def _member(path: str, content: bytes | None) -> tarfile.TarInfo:
+    """A file with content, or a folder without."""
     member = tarfile.TarInfo(path)
-    member.size = len(content)
+    member.size = len(content or b"")
     member.mtime = epoch()
-    member.mode = _mode(path)
+    member.mode = 0o755 if content is None else _mode(path)
+    member.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
     return member
 
 
@@ -50,10 +59,31 @@ def zipped(files: Mapping[str, bytes], folder: str = "") -> bytes:
     """
     stream = io.BytesIO()
     prefix = f"{folder}/" if folder else ""
-    with zipfile.ZipFile(stream, "w") as archive:
-        for path in sorted(files):
-            archive.writestr(_entry(prefix + path), files[path], zipfile.ZIP_DEFLATED, 9)
+    _write(stream, {prefix + path: content for path, content in files.items()}, "w")
     return stream.getvalue()
+
+
+def with_files(content: bytes, files: Mapping[str, bytes]) -> bytes:
+    """The content with a .zip of the files behind it, not compressed: how a .tflite carries files.
+
+    Args:
+        content: anything.
+        files: contents by path.
+    """
+    stream = io.BytesIO(content)
+    _write(stream, files, "a", zipfile.ZIP_STORED)
+    return stream.getvalue()
+
+
+def _write(
+    stream: io.BytesIO,
+    files: Mapping[str, bytes],
+    mode: Literal["w", "a"],
+    method: int = zipfile.ZIP_DEFLATED,
+) -> None:
+    with zipfile.ZipFile(stream, mode) as archive:
+        for path in sorted(files):
+            archive.writestr(_entry(path), files[path], method, 9)
 
 
 def _entry(path: str) -> zipfile.ZipInfo:

@@ -1,0 +1,1 @@
+"""The package for Android: an AAR with the model, and a Gradle module with its Kotlin API."""
