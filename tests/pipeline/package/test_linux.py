@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.package.card import plain
 from pipeline.package.contents import Notes
 from pipeline.package.linux.build import build
 from pipeline.package.manifest import Manifest
+from pipeline.package.markdown import plain
 from pipeline.processing.after import Softmax, TopK
 from targets.errors import ArtifactError, EnvironmentFault, UsageError
 
