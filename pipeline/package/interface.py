@@ -78,6 +78,15 @@ class Interface(Section):
     inputs: tuple[InputPort, ...]
     outputs: tuple[OutputPort, ...]
 
+    @property
+    def module(self) -> str:
+        """The name of a Python module and of a C++ namespace: digits_model for DigitsModel.
+
+        Never `model`, which is the folder that every package has its model in.
+        """
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.class_name).lower()
+        return f"any_{name}" if name == "model" else name
+
 
 def described(name: str, artifact: Artifact, declared: Declared = NOTHING) -> Interface:
     """The interface of an artifact: tensors in, tensors out, and between them and the app what the
@@ -113,7 +122,7 @@ def class_name(name: str) -> str:
     """The name of the class in Kotlin and Swift: DigitsModel for "digits"."""
     words = re.findall(r"[A-Za-z0-9]+", name)
     joined = "".join(word[0].upper() + word[1:] for word in words).lstrip("0123456789")[:60]
-    return f"{joined.removesuffix('Model')}Model"
+    return f"{joined[:1].upper()}{joined[1:].removesuffix('Model')}Model"
 
 
 def _fields(kind: str, paired: Sequence[tuple[TensorSpec, Stated | None]]) -> list[str]:
