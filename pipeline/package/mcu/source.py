@@ -49,8 +49,8 @@ def sources(delivery: Delivery, seen: Interpreted) -> dict[str, bytes]:
     used = seen.file.operators
     facts = {
         "title": delivery.title,
-        "guard": _snake(delivery.interface.class_name).upper(),
-        "space": _snake(delivery.interface.class_name),
+        "guard": delivery.interface.module.upper(),
+        "space": delivery.interface.module,
         "runtime": f"checked with tflite-micro {seen.version}",
         "sha256": delivery.artifact.sha256,
         "model_bytes": delivery.artifact.path.stat().st_size,
@@ -153,11 +153,6 @@ def _float(value: float) -> str:
     """A float32, exactly."""
     text = f"{value:.9g}"
     return f"{text}f" if re.search(r"[.e]", text) else f"{text}.0f"
-
-
-def _snake(class_name: str) -> str:
-    """digits_model for DigitsModel."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_name).lower()
 
 
 def _plain(text: str) -> str:

@@ -47,7 +47,7 @@ def other(artifact: Artifact, path: Path) -> Artifact:
 def test_an_operator_that_tflite_micro_lacks_is_named(relu, writing, tmp_path: Path):
     artifact, golden = relu
     path = writing(tmp_path / "m.tflite", operator=schema.BuiltinOperator.RELU_N1_TO_1)
-    with pytest.raises(ConversionError, match="RELU_N1_TO_1.*change the operator"):
+    with pytest.raises(ConversionError, match=r"RELU_N1_TO_1.*change the operator"):
         interpreted(other(artifact, path), golden)
 
 
@@ -56,7 +56,7 @@ def test_a_file_that_is_no_model_is_refused(relu, content: bytes, tmp_path: Path
     artifact, golden = relu
     path = tmp_path / "m.tflite"
     path.write_bytes(content)
-    with pytest.raises(ArtifactError, match="can't be read as a .tflite model"):
+    with pytest.raises(ArtifactError, match=r"can't be read as a \.tflite model"):
         interpreted(other(artifact, path), golden)
 
 
@@ -66,7 +66,7 @@ def test_a_truncated_model_is_refused(relu, tmp_path: Path):
     whole = artifact.path.read_bytes()
     for size in range(8, len(whole), 24):
         path.write_bytes(whole[:size])
-        with pytest.raises((ArtifactError, ConversionError), match="m.tflite"):
+        with pytest.raises((ArtifactError, ConversionError), match=r"m\.tflite"):
             interpreted(other(artifact, path), golden)
 
 

@@ -68,7 +68,7 @@ def test_a_package_is_made_where_the_gate_fails_and_tells_so(float_relu, deliver
 
 
 def test_another_format_and_an_unknown_device_are_refused(relu, made, deliver):
-    with pytest.raises(UsageError, match="take .tflite models, this one is onnx"):
+    with pytest.raises(UsageError, match=r"take \.tflite models, this one is onnx"):
         build(deliver(made), None)
     with pytest.raises(UsageError, match="did you mean 'cortex-m'"):
         build(deliver(relu), None, device="cortex-n")

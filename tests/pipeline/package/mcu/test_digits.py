@@ -1,4 +1,4 @@
-"""The digits recipe's net, quantized: the arena is the least, and the outputs are the golden ones."""
+"""The digits recipe's net, quantized: its arena is the least, its outputs the golden ones."""
 
 from pathlib import Path
 
