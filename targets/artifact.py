@@ -17,6 +17,7 @@ from targets.onnxruntime.external import companions
 SUFFIX_OF_FORMAT = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
 RUNTIME_OF_FORMAT = {"tflite": "tflite", "onnx": "onnxruntime", "openvino": "openvino"}
 FORMAT_OF_RUNTIME = {runtime: name for name, runtime in RUNTIME_OF_FORMAT.items()}
+_PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -123,15 +124,23 @@ def _check_present(file: Path, model: Path) -> None:
 
 def digest(files: List[Path]) -> Tuple[str, int]:
     """The sha256 over all files (each file's own digest, in order) and their size in bytes."""
-    total = hashlib.sha256()
-    size_bytes = 0
-    for file in files:
-        content = file.read_bytes()
-        if len(files) == 1:
-            return hashlib.sha256(content).hexdigest(), len(content)
-        total.update(hashlib.sha256(content).digest())
-        size_bytes += len(content)
-    return total.hexdigest(), size_bytes
+    found = [_hashed(file) for file in files]
+    size_bytes = sum(size for _, size in found)
+    if len(found) == 1:
+        return found[0][0].hex(), size_bytes
+    return hashlib.sha256(b"".join(one for one, _ in found)).hexdigest(), size_bytes
+
+
+def _hashed(file: Path) -> Tuple[bytes, int]:
+    """A file's sha256 and size; read in pieces, since it may be larger than memory."""
+    found, size_bytes = hashlib.sha256(), 0
+    with file.open("rb") as stream:
+        while True:
+            piece = stream.read(_PIECE_BYTES)
+            if not piece:
+                return found.digest(), size_bytes
+            found.update(piece)
+            size_bytes += len(piece)
 
 
 def gzipped_bytes(files: List[Path]) -> int:

@@ -61,7 +61,10 @@ def _confine(request: Request) -> None:
         os.sched_setaffinity(0, request.cores)
     if request.memory_limit_bytes:
         # Not RLIMIT_AS: runtimes reserve address space that they never touch.
+        allowed = resource.getrlimit(resource.RLIMIT_DATA)[1]
         limit = request.memory_limit_bytes
+        if allowed != resource.RLIM_INFINITY:
+            limit = min(limit, allowed)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     if request.dies_with_parent and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
