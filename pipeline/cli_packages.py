@@ -34,6 +34,9 @@ def package(
         str | None,
         typer.Option(help="For mcu: whose limits judge it; without it, cortex-m."),
     ] = None,
+    ai_pack: Annotated[
+        bool, typer.Option("--ai-pack", help="For android: the model as a Play AI pack.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Makes what an app team can ship of a finished run: a package for one platform."""
@@ -41,7 +44,7 @@ def package(
     def door() -> int:
         from pipeline import packaging
 
-        order = packaging.Order(run, platform, runtime, sign, not_after, out, device)
+        order = packaging.Order(run, platform, runtime, sign, not_after, out, device, ai_pack)
         return packaging.package(order, as_json)
 
     leave_with(door, as_json)

@@ -45,6 +45,7 @@ class Order:
         not_after: the last day on which the signature counts.
         out: where the archives go; None: packages/ of the run's folder.
         device: the profile whose limits a microcontroller's package is judged by.
+        ai_pack: whether an Android app gets the model as a Play AI pack.
     """
 
     run: Path
@@ -54,6 +55,7 @@ class Order:
     not_after: str | None = None
     out: Path | None = None
     device: str | None = None
+    ai_pack: bool = False
 
 
 def package(order: Order, as_json: bool) -> int:
@@ -61,7 +63,7 @@ def package(order: Order, as_json: bool) -> int:
     microcontroller's gate."""
     platform = _platform(order.platform)
     signer = _signer(order)
-    build = packing.builder(platform, order.device)
+    build = packing.builder(platform, order.device, order.ai_pack)
     report = storage.read(order.run)
     row = _row(order, platform, report)
     archives = build(packing.delivery(order.run, report, row), signer)

@@ -78,32 +78,38 @@ def _parent(dense: Row) -> Parent:
     )
 
 
-def builder(platform: Platform, device: str | None = None) -> Builder:
+def builder(platform: Platform, device: str | None = None, ai_pack: bool = False) -> Builder:
     """What makes the archives of a platform; it loads when it is asked for.
 
     Args:
         platform: what for.
         device: the profile whose limits a microcontroller's package is judged by.
+        ai_pack: whether an Android app gets the model as a Play AI pack.
 
-    Raises UsageError for a device that the platform has no use for.
+    Raises UsageError for what the platform has no use for.
     """
-    if platform == "mcu":
-        from pipeline.package.mcu.build import DEVICE, build
-
-        return lambda delivery, signer: build(delivery, signer, device or DEVICE)
-    if device is not None:
+    if device is not None and platform != "mcu":
         raise UsageError(f"--device: found '{device}'; allowed: with --for mcu alone")
-    if platform == "android":
-        from pipeline.package.android.build import build as android
+    if ai_pack and platform != "android":
+        raise UsageError(f"--ai-pack: found with --for {platform}; allowed: with --for android")
+    match platform:
+        case "android":
+            from pipeline.package.android.build import build as android
 
-        return android
-    if platform == "ios":
-        from pipeline.package.ios.build import build as ios
+            return lambda delivery, signer: android(delivery, signer, ai_pack)
+        case "ios":
+            from pipeline.package.ios.build import build as ios
 
-        return ios
-    from pipeline.package.linux.build import build as linux
+            return ios
+        case "linux":
+            from pipeline.package.linux.build import build as linux
 
-    return linux
+            return linux
+        case "mcu":
+            from pipeline.package.mcu.build import DEVICE
+            from pipeline.package.mcu.build import build as mcu
+
+            return lambda delivery, signer: mcu(delivery, signer, device or DEVICE)
 
 
 def write(archives: Mapping[str, bytes], folder: Path) -> tuple[Made, ...]:

@@ -265,3 +265,8 @@ def test_schema_and_devices_are_json():
     assert any(one["name"] == "host" for one in json.loads(invoke("devices", "--json").stdout))
     assert json.loads(invoke("devices", "show", "host", "--json").stdout)["name"] == "host"
     refused(invoke("devices", "show", "hots"), 2, "host")
+
+
+def test_packages_of_what_is_no_run_are_refused(tmp_path):
+    refused(invoke("package", tmp_path, "--for", "androd"), 2, "--for", "android, ios, linux, mcu")
+    refused(invoke("package", tmp_path, "--for", "linux"), 2, "report.json: no report")

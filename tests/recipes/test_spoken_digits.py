@@ -10,6 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pipeline.processing.before import Fit, Level, LogMel, Normalize
+from pipeline.processing.prepare import prepare
+from pipeline.processing.sources import Audio
 from pipeline.task import load
 from targets.errors import TaskError
 
@@ -219,3 +222,27 @@ def test_it_is_pruned_and_recovered(data, shrunk):
     assert done.graph.dynamic_batch
     assert done.training.batches == 3  # 80 recordings in batches of 32
     assert "activations relu_8, weight 1" in done.training.distilled
+
+
+@pytest.mark.parametrize("length", [900, 8_319, 8_320, 12_001])
+def test_the_front_end_is_what_can_be_declared(data, length):
+    """A task of another author may declare the same maps, and every generated API makes them."""
+    front_end = vars(task(data)._module)["log_mel"].__globals__
+    operations = [
+        Level(),
+        Fit(samples=front_end["LENGTH"]),
+        LogMel(
+            window=front_end["WINDOW"],
+            hop=front_end["HOP"],
+            transform=front_end["TRANSFORM"],
+            bands=front_end["BANDS"],
+            lowest_hz=front_end["LOWEST_HZ"],
+            highest_hz=front_end["HIGHEST_HZ"],
+            floor=front_end["QUIETEST"],
+        ),
+        Normalize(mean=(front_end["MEAN"],), std=(front_end["DEVIATION"],)),
+    ]
+    audio = np.random.default_rng(length).normal(size=length).astype(np.float32)
+    found = prepare(audio[None], Audio(rate_hz=RATE), operations)[0]
+    # the level is rounded to float32, relatively 2^-23, which a logarithm adds to 0 to 10
+    np.testing.assert_allclose(found, front_end["log_mel"](audio), atol=1e-5)
