@@ -6,7 +6,7 @@ _ATTENTION = (
     "keep the attention block in float as a whole: a few islands of int8 cost more than they save"
 )
 CURES = {
-    "hardswish": "use ReLU or ReLU6; in TFLite x * hardsigmoid(x) stays with the delegate too",
+    "hardswish": "use ReLU, or SiLU, whose parts (a sigmoid and a product) run in 8 bits",
     "averagepool": "pool the whole map with a mean, and smaller windows with a strided convolution "
     "or a maximum",
     "gelu": "use ReLU or SiLU instead of GELU, or keep the block around it in float",

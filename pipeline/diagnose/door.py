@@ -90,6 +90,8 @@ def analyse(
 
 def _declared(path: Path, profile: DeviceProfile, shapes: Mapping[str, Sequence[int]]) -> Case:
     companions = tuple(file for file in files_of(path)[1:] if path.suffix == ".onnx")
+    if path.stat().st_size == 0:
+        raise ArtifactError(f"{path}: can't be read: the file is empty")
     work, unread = None, ""
     try:
         work = read(path)

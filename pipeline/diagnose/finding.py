@@ -39,15 +39,15 @@ class Finding:
         severity: how bad it is.
         found: what is there, in a sentence.
         cure: what to change, in a sentence.
-        operators: the operators in question, as the runtime or the file calls them.
+        names: what it is about: operators, inputs or files, as the runtime or the file calls them.
     """
 
     rule: str
     severity: Severity
     found: str
     cure: str
-    operators: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {**asdict(self), "operators": list(self.operators)}
+        return {**asdict(self), "names": list(self.names)}
