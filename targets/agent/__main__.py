@@ -16,6 +16,8 @@ from targets.errors import ConversionError, EdgesmithError, MeasurementInvalid
 from targets.measurement import TimingRule
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_NO_MEMORY = ("bad_alloc", "Failed to allocate memory")
+"""What runtimes say at the end of what they may have."""
 
 
 def main() -> None:
@@ -73,7 +75,7 @@ def _confine(request: Request) -> None:
 def _kind(error: BaseException, request: Request) -> str:
     if isinstance(error, ImportError):
         return "missing"
-    if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+    if isinstance(error, MemoryError) or any(phrase in str(error) for phrase in _NO_MEMORY):
         return "memory"
     if isinstance(error, MeasurementInvalid):
         return "invalid"
