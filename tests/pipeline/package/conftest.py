@@ -92,6 +92,12 @@ def made(tmp_path_factory) -> tuple[Artifact, Golden]:
     return make("onnxruntime", tmp_path_factory.mktemp("one"))
 
 
+@pytest.fixture(scope="session")
+def make_artifact():
+    """Makes a runtime's artifact in a folder, with its golden vectors."""
+    return make
+
+
 def make(runtime: str, folder: Path) -> tuple[Artifact, Golden]:
     path = folder / FILES[runtime]
     WRITERS[runtime](path)

@@ -80,15 +80,20 @@ class Manifest:
 def read_manifest(root: Path) -> Manifest:
     """manifest.json; Failure where it can't be read, or has changed since it was made."""
     try:
-        content = (root / NAME).read_bytes()
-        stated = (root / f"{NAME}.sha256").read_text(encoding="ascii").split()[0]
-        manifest = _manifest(json.loads(content))
+        _unchanged(root)
+        return _manifest(json.loads((root / NAME).read_bytes()))
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         fail(WRONG, f"{NAME} is missing or damaged: {error!r}")
-    found = hashlib.sha256(content).hexdigest()
-    if found != stated:
-        fail(WRONG, f"{NAME} is damaged: its sha256 is {found}, not {stated}")
-    return manifest
+
+
+def _unchanged(root: Path) -> None:
+    """Compares the manifest, and its signature where there is one, with their own checksums."""
+    lines = (root / f"{NAME}.sha256").read_text(encoding="ascii").splitlines()
+    stated = {name: digest for digest, name in (line.split() for line in lines)}
+    for name in sorted({NAME, *stated} & {NAME, f"{NAME}.sig"}):
+        found = hashlib.sha256((root / name).read_bytes()).hexdigest()
+        if found != stated[name]:
+            fail(WRONG, f"{name} is damaged: its sha256 is {found}, not {stated[name]}")
 
 
 def _manifest(facts: dict[str, Any]) -> Manifest:

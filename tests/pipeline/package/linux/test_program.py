@@ -1,6 +1,7 @@
 """The program that is shipped, as its user runs it: isolated, in a process of its own."""
 
 import ast
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.package.linux import run as shipped
+from pipeline.package.linux import shipped
 from pipeline.package.linux.build import build
+from pipeline.package.manifest import checksums
 
 
 def unpack(path: Path, folder: Path) -> Path:
@@ -39,11 +41,15 @@ def flip(path: Path, offset: int) -> None:
 def edit(root: Path, change) -> None:
     manifest = json.loads((root / "manifest.json").read_text())
     change(manifest)
-    (root / "manifest.json").write_text(json.dumps(manifest))
+    content = json.dumps(manifest).encode()
+    (root / "manifest.json").write_bytes(content)
+    (root / "manifest.json.sha256").write_bytes(
+        checksums({"manifest.json": hashlib.sha256(content).hexdigest()})
+    )
 
 
 def test_the_self_test_passes_on_every_runtime(any_made, deliver, tmp_path: Path):
-    ((name, content),) = build(deliver(any_made), None).items()
+    (name, content), _ = build(deliver(any_made), None).items()
     (tmp_path / name).write_bytes(content)
     done = run(unpack(tmp_path / name, tmp_path / "unpacked"), "--self-test")
     assert done.returncode == 0, done.stderr
@@ -65,6 +71,22 @@ def test_damage_is_noticed_before_input_is_run_too(root: Path, tmp_path: Path):
     np.save(tmp_path / "x.npy", np.zeros((1, 4), np.float32))
     flip(root / "model/model.onnx", 40)
     assert run(root, "--input", tmp_path / "x.npy").returncode == 3
+
+
+def test_damage_of_the_manifest_itself_is_noticed(root: Path):
+    text = (root / "manifest.json").read_text()
+    (root / "manifest.json").write_text(text.replace('"name": "digits"', '"name": "digitz"', 1))
+    done = run(root, "--self-test")
+    assert done.returncode == 3
+    assert "manifest.json is damaged: its sha256 is" in done.stderr
+    (root / "manifest.json.sha256").unlink()
+    assert run(root, "--self-test").returncode == 3
+
+
+def test_running_it_leaves_nothing_behind(root: Path):
+    before = sorted(root.rglob("*"))
+    assert run(root, "--self-test").returncode == 0
+    assert sorted(root.rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", ["golden/output-0.npy", "LICENSE", "requirements.txt", "run.py"])
@@ -98,8 +120,6 @@ def test_one_step_of_difference_is_allowed(root: Path):
 
 
 def relist(root: Path, name: str) -> None:
-    import hashlib
-
     content = (root / name).read_bytes()
 
     def change(manifest: dict) -> None:
@@ -173,8 +193,9 @@ def test_a_missing_input_and_a_missing_argument_are_usage_errors(root: Path, tmp
     assert "2 inputs given; the model takes 1" in doubled.stderr
 
 
-def test_it_is_written_for_python_3_9_and_imports_nothing_of_ours():
-    source = Path(shipped.__file__).read_text()
+@pytest.mark.parametrize("name", ["package", "runtimes", "program"])
+def test_it_is_written_for_python_3_9_and_imports_nothing_of_ours(name: str):
+    source = (Path(shipped.__file__).parent / f"{name}.py").read_text()
     tree = ast.parse(source, feature_version=(3, 9))
     imported = {
         name.split(".")[0]
