@@ -15,6 +15,7 @@ from pipeline.package.signing import VerifyingKey, verifying_key
 from pipeline.verify_contents import examined
 from pipeline.verify_golden import Ran, run_golden
 from pipeline.verify_signature import Signature, judged
+from pipeline.verify_sources import unlike
 from pipeline.verify_view import Verified, show
 from targets.errors import UsageError
 from targets.occupancy import Tell, in_silence
@@ -81,6 +82,8 @@ def _examined(package: Path, found: Opened, asked: Asked, say: Tell) -> Verified
     _refuse_unjudged(package, signature, asked)
     differences = (*contents.differences, *signature.differences)
     ran = Ran()
+    if contents.manifest is not None and not differences:
+        differences = tuple(unlike(found, contents.manifest))
     if contents.manifest is not None and not differences:
         ran = run_golden(found, contents.manifest, say)
     return Verified(

@@ -4,6 +4,7 @@ Operations that do not fit each other are found here, before anything is compute
 that is generated reads the shapes of its buffers off here.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,8 @@ from pipeline.processing.log_mel import bank
 from pipeline.processing.sources import Audio, Image, Source
 
 ANY = -1
+MOST_VALUES = 2**25
+"""At any point, for one sample: what comes from elsewhere may declare anything."""
 
 
 class Misfit(ValueError):
@@ -72,11 +75,17 @@ def flow(source: Source, operations: Sequence[Preprocess]) -> tuple[State, ...]:
     states, state = [], start(source)
     for index, one in enumerate(operations):
         try:
-            state = STEPS[type(one)](state, one)
+            after = STEPS[type(one)](state, one)
+            _bounded(math.prod(size for size in after.shape if size != ANY))
         except ValueError as error:
             raise Misfit(index, f"{one.op} can't take {state}: {error}") from None
-        states.append(state)
+        states.append(state := after)
     return tuple(states)
+
+
+def _bounded(count: int) -> None:
+    if count > MOST_VALUES:
+        raise ValueError(f"it would make {count:,} values; allowed: at most {MOST_VALUES:,}")
 
 
 def _image(state: State, layout: str = "HWC") -> None:
@@ -150,9 +159,11 @@ def _mapped(state: State, one: LogMel) -> State:
         raise ValueError("its length must be known; fit first")
     if samples < one.window:
         raise ValueError(f"it is shorter than the window of {one.window}")
+    frames = 1 + (samples - one.window) // one.hop
+    _bounded(max(frames, one.bands) * one.transform)
     if not bank(one, rate).any(axis=1).all():
         raise ValueError(f"{one.bands} bands are too many: some hold no bin of the transform")
-    return State((1 + (samples - one.window) // one.hop, one.bands))
+    return State((frames, one.bands))
 
 
 def _expanded(state: State, one: Expand) -> State:

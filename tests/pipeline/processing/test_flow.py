@@ -52,6 +52,8 @@ def test_shapes_are_those_of_the_arrays(source: Source, given: list[dict]):
         (SOUND, MAP | {"highest_hz": 5000}, "up to half the rate, 4000"),
         (SOUND, MAP | {"window": 65}, "longer than transform 64"),
         (SOUND, MAP | {"bands": 90}, "90 bands are too many"),
+        (SOUND, MAP | {"transform": 2**24}, "251,658,240 values; allowed: at most"),
+        (SMALL, {"op": "resize", "height": 10**4, "width": 10**4}, "make 300,000,000 values"),
         (SMALL, {"op": "expand", "axis": 4}, "axis 4; allowed: 0 to 3"),
     ],
 )

@@ -49,12 +49,12 @@ def change(manifest: dict, **changes) -> None:
     [
         (
             lambda m: change(m, factor=0.25),
-            "source-0.npy leads to 'x' 3.88 from golden/input-0.npy",
+            "source-0.npy leads to 'x' 0.375 from golden/inp",
         ),
-        (lambda m: m["inputs"][0].update(preprocess=[]), "source-0.npy leads to 'x' 28.1 from"),
+        (lambda m: m["inputs"][0].update(preprocess=[]), "source-0.npy leads to 'x' 3.62 from"),
         (
             lambda m: m["golden"].update(sources=[]),
-            "states preprocessing, and has no golden sources",
+            "states preprocessing, and has no golden",
         ),
         (
             lambda m: m["inputs"][0].update(preprocess=[{"op": "level"}]),
