@@ -25,6 +25,7 @@ PINNED: dict[System, dict[str, Library]] = {
 }
 """Published releases. ONNX Runtime's Swift package lags behind its other ones."""
 
+NAMES = {"tflite": "LiteRT", "onnxruntime": "ONNX Runtime"}
 DESKS = {"tflite": "ai-edge-litert", "onnxruntime": "onnxruntime"}
 """The distributions that golden vectors come from."""
 

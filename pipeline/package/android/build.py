@@ -7,6 +7,7 @@ from pydantic import JsonValue
 from pipeline.package.android.aar import aar
 from pipeline.package.android.kotlin import Kotlin
 from pipeline.package.android.library import library, namespace
+from pipeline.package.api.examples import kotlin_call
 from pipeline.package.api.templates import environment
 from pipeline.package.archive import zipped
 from pipeline.package.contents import Delivery, Signer, common, sealed
@@ -101,22 +102,21 @@ def _details(
 
 
 def _usage(delivery: Delivery, on_phone: Mobile, ai_pack: bool) -> str:
-    class_name = delivery.interface.class_name
-    fields = ", ".join(port.field for port in delivery.interface.inputs)
-    pack = (
-        f"The model is in `{AI_PACK}/`: include it as a project too, and name it in the app's "
-        f'`assetPacks += ":{AI_PACK}"`.\n\n'
+    name, suffix = _pack(delivery), delivery.artifact.path.suffix
+    holder = (
+        f"The model is in `{AI_PACK}/`, a Play AI pack: include it as a project too, and add it to "
+        f'the app: `assetPacks += ":{AI_PACK}"`.'
         if ai_pack
-        else f"`{delivery.title}.aar` has the model alone, for an app with code of its own.\n\n"
+        else f"`{delivery.title}.aar` has the model alone, for an app with code of its own."
     )
     return (
-        "In the app's `settings.gradle.kts`, and as a dependency of the app:\n\n"
-        f'```kotlin\ninclude(":{_pack(delivery)}")\n'
-        f'project(":{_pack(delivery)}").projectDir = file("PATH/{MODULE}")\n```\n\n'
-        f'```kotlin\nimplementation(project(":{_pack(delivery)}"))\n```\n\n'
-        f"Then `{class_name}.create(context).use {{ it.run({fields}) }}`, with "
-        f'`androidResources {{ noCompress += "{delivery.artifact.path.suffix[1:]}" }}` in the '
-        f"app, so that the model is mapped and not copied.\n\n{pack}"
-        f"`gradlew :{_pack(delivery)}:connectedAndroidTest` runs the golden vectors on a device. "
+        f'In the app\'s settings.gradle.kts:\n\n```kotlin\ninclude(":{name}")\n'
+        f'project(":{name}").projectDir = file("PATH/{delivery.title}/{MODULE}")\n```\n\n'
+        f"In its build.gradle.kts, so that the model is mapped and not copied:\n\n```kotlin\n"
+        f'android {{ androidResources {{ noCompress += "{suffix[1:]}" }} }}\n'
+        f'dependencies {{ implementation(project(":{name}")) }}\n```\n\n'
+        f"In the app:\n\n```kotlin\nimport {namespace(delivery.interface.class_name)}.*\n\n"
+        f"{kotlin_call(delivery.interface)}\n```\n\n{holder}\n\n"
+        f"`gradlew :{name}:connectedAndroidTest` runs the golden vectors on a device. "
         f"{on_phone.checked}"
     )

@@ -3,15 +3,12 @@
 from collections.abc import Mapping
 
 from pipeline.package.android.kotlin import ARRAYS, Kotlin
-from pipeline.package.api.entering import entering
-from pipeline.package.api.leaving import leaving
+from pipeline.package.api.described import described
 from pipeline.package.api.needs import needs
-from pipeline.package.api.order import positions
 from pipeline.package.api.ports import Input, Output
 from pipeline.package.api.templates import environment
 from pipeline.package.contents import Delivery
-from pipeline.package.mobile import Mobile, threads
-from targets.errors import ConversionError
+from pipeline.package.mobile import NAMES, Mobile, threads
 
 MIN_SDK, COMPILE_SDK = 26, 36
 BUFFERS = {"float32": "Float", "int8": "Int8", "int32": "Int", "int64": "Long", "bool": "Boolean"}
@@ -23,7 +20,6 @@ READS = {
     "LongArray": "longs",
     "BooleanArray": "booleans",
 }
-RUNTIMES = {"tflite": "LiteRT", "onnxruntime": "ONNX Runtime"}
 
 
 def namespace(class_name: str) -> str:
@@ -42,11 +38,9 @@ def library(delivery: Delivery, mobile: Mobile, asset: str) -> dict[str, bytes]:
     Raises:
         ConversionError: an input or output can't be carried by the runtime's Kotlin API.
     """
-    inputs, outputs = ports(delivery)
-    for port in inputs:
-        _carried(port, mobile.name)
-    for made in outputs:
-        _carried(made, mobile.name)
+    dtypes = frozenset(BUFFERS if mobile.name == "tflite" else ARRAYS) - {"int16"}
+    api = f"{NAMES[mobile.name]}'s Kotlin API"
+    inputs, outputs = described(delivery, Kotlin(), dtypes, api)
     facts = _facts(delivery, mobile, asset, inputs, outputs)
     space = str(facts["namespace"]).replace(".", "/")
     templates = environment("pipeline.package.android", Kotlin())
@@ -62,25 +56,6 @@ def library(delivery: Delivery, mobile: Mobile, asset: str) -> dict[str, bytes]:
     }
 
 
-def ports(delivery: Delivery) -> tuple[tuple[Input, ...], tuple[Output, ...]]:
-    """The inputs and outputs as the templates write them."""
-    entered, left = positions(delivery.artifact)
-    interface = delivery.interface
-    pairs = zip(interface.inputs, entered, strict=True)
-    return (
-        tuple(entering(port, place, Kotlin()) for port, place in pairs),
-        tuple(leaving(interface, index, place, Kotlin()) for index, place in enumerate(left)),
-    )
-
-
-def _carried(port: Input | Output, runtime: str) -> None:
-    if runtime == "tflite" and port.dtype not in BUFFERS:
-        raise ConversionError(
-            f"'{port.name}' is {port.dtype}, which LiteRT's Kotlin API has no buffers for; "
-            f"it has: {', '.join(BUFFERS)}: export with io: float32, or package onnxruntime"
-        )
-
-
 def _facts(
     delivery: Delivery,
     mobile: Mobile,
@@ -93,7 +68,7 @@ def _facts(
         "package": None,
         "class_name": delivery.interface.class_name,
         "name": delivery.name,
-        "runtime": RUNTIMES[mobile.name],
+        "runtime": NAMES[mobile.name],
         "dependency": f"{mobile.library.name.replace('/', ':')}:{mobile.library.version}",
         "kept": KEPT[mobile.name],
         "compile_sdk": COMPILE_SDK,

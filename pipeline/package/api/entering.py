@@ -21,6 +21,9 @@ from pipeline.processing.flow import State, flow, start
 from pipeline.processing.sources import Audio, Image, Values
 from targets.errors import ConversionError
 
+NEXT_LINE = "\n            "
+"""Calls stand below each other, as they come one after the other."""
+
 
 def entering(port: InputPort, position: int, language: Language) -> Input:
     """An input for the templates; `position` is its place among the runtime's inputs.
@@ -59,7 +62,7 @@ def _prepared(port: InputPort, values: str, language: Language) -> str:
         STEPS[type(one)](language, one, states[index], _constant(port, index))
         for index, one in enumerate(port.preprocess)
     ]
-    return f"{_real(port, language)}{''.join(steps)}{_taken(values)}"
+    return NEXT_LINE.join((_real(port, language), *steps, _taken(values)))
 
 
 def _whole(port: InputPort, source: Values, values: str, language: Language) -> str:
