@@ -21,7 +21,7 @@ from pipeline.looking import Looked, look
 from pipeline.printing import print_json
 from targets import device as devices
 from targets import target as targets
-from targets.artifact import RUNTIME_OF_FORMAT, format_of
+from targets.artifact import RUNTIME_OF_FORMAT, files_of, format_of
 from targets.budget import Budget, Verdict
 from targets.device import DeviceProfile
 from targets.errors import DeviceUnreachable, UsageError
@@ -90,6 +90,8 @@ def checked(
     """
     judged_by = stated if stated.limits() else _own_budget(profile, console)
     absolute_only(judged_by)
+    format_of(model)
+    files_of(model)  # all are there, before anything is waited for
     with nullcontext() if profile.link == "none" else occupied(profile.seat, console.remark):
         looked = look(model, profile, judged_by, given, console)
         found = _judged(model, profile, looked, judged_by, rule, console)

@@ -20,7 +20,7 @@ from pipeline.diagnose import (
 from pipeline.diagnose.case import Case
 from pipeline.diagnose.finding import ORDER, Finding
 from targets import target as targets
-from targets.artifact import files_of
+from targets.artifact import files_of, format_of
 from targets.calling import MEMORY_LIMIT_BYTES
 from targets.device import DeviceProfile
 from targets.errors import ArtifactError, ConversionError
@@ -68,8 +68,8 @@ def analyse(
         shapes: of inputs whose sizes the file leaves open, by name.
 
     Raises:
-        ArtifactError: no model that its runtime can load, one of a missing or foreign companion, or
-            one without outputs.
+        ArtifactError: no model that its runtime can load, one without outputs, or one whose other
+            files are missing or outside its folder.
         UsageError: the device lacks the file's runtime.
         DeviceUnreachable, EnvironmentFault: as their names say.
     """
@@ -89,6 +89,7 @@ def analyse(
 
 
 def _declared(path: Path, profile: DeviceProfile, shapes: Mapping[str, Sequence[int]]) -> Case:
+    format_of(path)
     companions = tuple(file for file in files_of(path)[1:] if path.suffix == ".onnx")
     if path.stat().st_size == 0:
         raise ArtifactError(f"{path}: can't be read: the file is empty")

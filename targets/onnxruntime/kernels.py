@@ -38,8 +38,8 @@ def _kernels() -> Kernels:
 
 def _runs(kind: tuple[str, str], opsets: Mapping[str, int], kernels: Kernels) -> bool:
     domain, name = kind
-    version = opsets.get(domain, 1)
     plain = "" if domain == _STANDARD else domain
+    version = opsets.get(plain, opsets.get(domain, 1))
     ranges = kernels.get((plain, name), [])
     return _takes(ranges, version) or _is_composed(plain, name, version)
 
@@ -59,5 +59,5 @@ def _is_composed(domain: str, name: str, version: int) -> bool:
 
 def _name(domain: str, name: str, opsets: Mapping[str, int]) -> str:
     if domain in ("", _STANDARD):
-        return f"{_STANDARD}.{name}-{opsets.get(domain, 1)}"
+        return f"{_STANDARD}.{name}-{opsets.get('', opsets.get(_STANDARD, 1))}"
     return f"{domain}.{name}"
