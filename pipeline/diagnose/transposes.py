@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pipeline.diagnose.case import Case, counted, named
-from pipeline.diagnose.finding import Finding
+from pipeline.diagnose.finding import Finding, Severity
 from targets.workload import Operator
 
 KINDS = ("TRANSPOSE", "Transpose")
@@ -17,7 +17,7 @@ POINTWISE = (
 )
 """Operators that do not care in which order axes are, in the words of the three formats."""
 
-Place = Literal["still", "cancels", "input", "output", "inside"]
+Place = Literal["still", "cancels", "input", "output", "flattened", "inside"]
 WHAT: Mapping[Place, tuple[str, str]] = {
     "still": (
         "transposes that only move axes of size 1, which copies the tensor as it is",
@@ -36,12 +36,23 @@ WHAT: Mapping[Place, tuple[str, str]] = {
         "transposes that turn the model's own output",
         "give the output in the layout that it is computed in, and read it so in the app",
     ),
+    "flattened": (
+        "transposes that turn an image only for it to be flattened or reduced",
+        "a mean over height and width needs no turn, and a linear layer takes its inputs in any "
+        "order: order its weights so",
+    ),
     "inside": (
         "transposes that turn a tensor inside the model",
-        "flatten or reduce in the layout that the runtime computes in: a mean over height and "
-        "width needs no turn, a flatten before a linear layer does",
+        "fewer are needed where neighbouring parts share one layout; those between the heads of "
+        "attention have to be",
     ),
 }
+CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+FLATTENING = (
+    *("RESHAPE", "MEAN", "SUM", "REDUCE_MAX", "Reshape", "Flatten", "ReduceMean", "ReduceSum"),
+    *("ReduceMax", "GlobalAveragePool", "Squeeze"),
+)
+"""Operators behind which nobody sees in which order an image's axes were."""
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -55,7 +66,8 @@ def find(case: Case) -> Iterator[Finding]:
             names = tuple(one.name or one.type for one in ones)
             moved = sum(case.tensor(key).size_bytes for one in ones for key in one.outputs)
             told = f"{what}: {named(names)}, {moved / 1e3:.3g} kB in all"
-            yield Finding("transposes", "warning", told, cure, names)
+            severity: Severity = "note" if place == "inside" else "warning"
+            yield Finding("transposes", severity, told, cure, names)
     yield from _inserted(case)
 
 
@@ -80,7 +92,16 @@ def _place(case: Case, one: Operator, makers: Mapping[str, Operator]) -> Place:
     inputs, outputs = (case.work.inputs, case.work.outputs) if case.work else ((), ())
     if one.inputs and one.inputs[0] in inputs:
         return "input"
-    return "output" if set(one.outputs) & set(outputs) else "inside"
+    if set(one.outputs) & set(outputs):
+        return "output"
+    return "flattened" if _is_flattened(case, one) else "inside"
+
+
+def _is_flattened(case: Case, one: Operator) -> bool:
+    """Whether all that reads the turned image loses its order."""
+    readers = [each.type for each in case.operators if set(one.outputs) & set(each.inputs)]
+    turns = one.permutation in (CHANNELS_FIRST, CHANNELS_LAST)
+    return turns and bool(readers) and set(readers) <= set(FLATTENING)
 
 
 def _earlier(case: Case, one: Operator, makers: Mapping[str, Operator]) -> Operator | None:

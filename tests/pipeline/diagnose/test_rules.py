@@ -78,6 +78,22 @@ def test_transposes_at_the_ends_and_of_axes_of_size_1(case: Make) -> None:
     }
 
 
+def test_transposes_of_images_that_are_flattened_and_of_heads(case: Make) -> None:
+    graph = [
+        transpose("image", "a", "b", 0, 3, 1, 2),
+        Operator("Reshape", ("b", "shape"), ("c",)),
+        transpose("heads", "d", "e", 0, 2, 1, 3),
+        Operator("Reshape", ("e", "shape"), ("f",)),
+    ]
+    found = list(transposes.find(case("m.onnx", graph)))
+    assert [(one.names, one.severity) for one in found] == [
+        (("image",), "warning"),
+        (("heads",), "note"),
+    ]
+    assert "linear layer" in found[0].cure
+    assert "attention" in found[1].cure
+
+
 def test_a_transpose_that_the_runtime_removed_is_no_finding(case: Make) -> None:
     graph = [transpose("in", "x", "a", 0, 2, 3, 1), transpose("kept", "b", "c", 0, 2, 3, 1)]
     executed = [ExecutedOp("kept", "Transpose", "float32", "transposes")]
