@@ -75,7 +75,7 @@ def _measured(manifest: Manifest) -> str:
     rows = [(name, f"{one} {plain(one.reason)}".strip()) for name, one in figures]
     conditions = [(plain(name), plain(str(one))) for name, one in measured.conditions.items()]
     facts = [("size", str(wording.size(manifest.model.size_bytes)))]
-    if manifest.origin is not None:
+    if manifest.origin is not None and "device" not in measured.conditions:
         facts.append(("device", plain(manifest.origin.device)))
     facts.append(("provenance", measured.provenance))
     return table(("reading", "value"), [*rows, *facts, *conditions])

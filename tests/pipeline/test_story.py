@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import doors
+from pipeline import doors, packaging
 from pipeline.console import Console
 from pipeline.delivery import deliver
-from pipeline.doors import Order, desk_for
+from pipeline.doors import desk_for
+from pipeline.packaging import Order
 from pipeline.report import storage
 from pipeline.run import execute
+from pipeline.verify import Asked, verified
 from targets.measurement import TimingRule
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -31,7 +33,7 @@ OVERRIDES = (
 
 def run(folder):
     """A run by the quick rule: its report, and the steps made and reused."""
-    order = Order(RECIPES / "digits", out=folder, overrides=OVERRIDES)
+    order = doors.Order(RECIPES / "digits", out=folder, overrides=OVERRIDES)
     with Console(quiet=True) as console, desk_for(order, console) as desk:
         hurried = dataclasses.replace(desk, rule=TimingRule.quick())
         report = deliver(hurried, execute(hurried))
@@ -102,3 +104,26 @@ def self_test(home):
     return subprocess.run(
         [sys.executable, "-I", "run.py", "--self-test"], cwd=home, capture_output=True, check=False
     )
+
+
+@pytest.mark.parametrize("platform", ["android", "ios", "linux", "mcu"])
+def test_the_run_is_packaged_for_every_platform(story, platform, tmp_path):
+    folder, _, _, _ = story
+    if platform == "mcu":
+        pytest.importorskip("tflite_micro")
+    made = []
+    for name in ("one", "two"):
+        assert packaging.package(Order(folder, platform, out=tmp_path / name), True) == 0
+        made.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert made[0] == made[1]
+    for path in (tmp_path / "one").iterdir():
+        found = verified(path, Asked())
+        assert found.differences == ()
+        assert found.ran.samples == 8
+
+
+def test_the_package_that_a_run_delivers_is_that_of_the_command(story, tmp_path):
+    folder, report, _, _ = story
+    packaging.package(Order(folder, "linux", "openvino", out=tmp_path), True)
+    delivered = folder / report.package["openvino"].path
+    assert (tmp_path / delivered.name).read_bytes() == delivered.read_bytes()
