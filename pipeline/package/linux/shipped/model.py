@@ -84,8 +84,11 @@ class Model:
         Args:
             samples: for each input what the app has, without a batch.
 
-        Raises ValueError where one has another shape or other numbers than the input takes.
+        Raises ValueError where there are more or fewer than inputs, or one has another shape or
+        other numbers than its input takes.
         """
+        if len(samples) != len(self._sources):
+            raise ValueError(f"found {len(samples)} inputs; takes {len(self._sources)}")
         entered = zip(samples, self._sources, self._before, self._manifest.inputs, strict=True)
         prepared = [
             prepare(_checked(sample, source, tensor.field)[np.newaxis], source, operations)
