@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fuzz_mutations import mutated
 from fuzz_packages import ARCHIVES, Files, package_files, resealed, with_manifest
+from fuzz_structures import DAMAGES
 
 MODELS: tuple[tuple[str, ...], ...] = (
     *(("net.tflite",), ("int8.tflite",), ("net.onnx",), ("int8.onnx",)),
@@ -51,7 +52,7 @@ class Seeds:
         return cls(models, tuple(package_files(folder / name) for name in PACKAGED))
 
     def case(self, seed: int, number: int) -> Case:
-        """The case of this number: six of ten for `check`, four for `verify`."""
+        """The case of this number: every other five for `check`, the others for `verify`."""
         generator = random.Random(f"{seed} {number}")
         make = KINDS[number % len(KINDS)]
         return make(self, generator)
@@ -64,6 +65,22 @@ def _model(seeds: Seeds, generator: random.Random) -> Case:
     """One of a model's files is damaged."""
     files = generator.choice(seeds.models)
     return Case("check", _damaged(files, generator.choice(list(files)), generator))
+
+
+def _lying(seeds: Seeds, generator: random.Random) -> Case:
+    """A model's file stays well-formed, and what it says is wrong."""
+    files = generator.choice(seeds.models)
+    name = next(iter(files))
+    changed = DAMAGES[Path(name).suffix](files[name], generator)
+    return Case("check", {**files, name: changed})
+
+
+def _lying_member(seeds: Seeds, generator: random.Random) -> Case:
+    """The same, of the model in a package that agrees with it."""
+    files = generator.choice(seeds.packages)
+    (name,) = (one for one in files if Path(one).suffix in DAMAGES)
+    changed = DAMAGES[Path(name).suffix](files[name], generator)
+    return _packed(resealed({**files, name: changed}), generator)
 
 
 def _archive(seeds: Seeds, generator: random.Random) -> Case:
@@ -102,4 +119,7 @@ def _packed(files: Files, generator: random.Random) -> Case:
     return Case("verify", {name: ARCHIVES[name](files)})
 
 
-KINDS: tuple[Kind, ...] = (*(_model,) * 6, _archive, _member, _manifest, _any_file)
+KINDS: tuple[Kind, ...] = (
+    *(_model, _lying, _model, _lying, _lying),
+    *(_archive, _member, _lying_member, _manifest, _any_file),
+)

@@ -45,6 +45,14 @@ def _flip(content: bytearray, generator: random.Random) -> None:
         content[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
 
 
+def _nudge(content: bytearray, generator: random.Random) -> None:
+    """One byte becomes another, often its neighbour: what it counts is nearly right."""
+    if content:
+        at = generator.randrange(len(content))
+        by = generator.choice((1, -1, generator.randrange(256)))
+        content[at] = (content[at] + by) % 256
+
+
 def _noise(content: bytearray, generator: random.Random) -> None:
     block = _block(content, generator)
     content[block] = generator.randbytes(block.stop - block.start)
@@ -98,6 +106,7 @@ def _number(content: bytearray, generator: random.Random) -> None:
 
 
 MUTATIONS: tuple[Mutation, ...] = (
-    *(_flip, _noise, _zeros, _extreme, _extreme, _extreme),
-    *(_cut, _remove, _repeat, _insert, _move, _number),
+    *(_flip, _nudge, _nudge, _nudge, _extreme, _extreme, _extreme, _number, _number, _number),
+    *(_noise, _zeros, _cut, _remove, _repeat, _insert, _move),
 )
+"""Gentle ones more often: what changes a length is soon noticed."""
