@@ -66,7 +66,10 @@ def check(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Judges a model file, ours or not, against limits on a device, or beside a run's artifact."""
+    """Judges a model file, ours or not, against limits on a device, or beside a run's artifact.
+
+    Before anything is measured it says why the file will be slow there, and what to do about it.
+    """
 
     def door() -> int:
         from pipeline.ci import door as gate

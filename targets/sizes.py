@@ -26,7 +26,8 @@ def fixed(name: str, shape: Sequence[int], asked: Mapping[str, Sequence[int]]) -
     if -1 in shape[1:]:
         raise ArtifactError(
             f"input '{name}' has the shape {list(shape)}; only the first dimension may be "
-            f"symbolic: export the model with fixed sizes, or state them (check --shape {name}=SIZES)"
+            "symbolic: export the model with fixed sizes, or state them "
+            f"(check --shape {name}=SIZES)"
         )
     return tuple(1 if size == -1 else size for size in shape)
 
