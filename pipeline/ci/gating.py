@@ -1,6 +1,7 @@
 """A model file beside its baseline: measured again in turns, and what that adds to a check."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from pipeline.ci import baseline as baselines
 from pipeline.ci.baseline import Baseline
 from pipeline.compare import Sides
 from pipeline.given import NOTHING, Given
+from pipeline.looking import Looked, look
 from targets import regression
-from targets.artifact import RUNTIME_OF_FORMAT, format_of
+from targets.artifact import RUNTIME_OF_FORMAT, files_of, format_of
 from targets.budget import Budget, Verdict, worst
 from targets.device import DeviceProfile
 from targets.errors import DeviceUnreachable, RecipeError, UsageError
@@ -113,19 +115,25 @@ def checked(
         UsageError: the baseline is of another device, or has no artifact for the model's runtime.
     """
     found = baselines.find(gate.run, RUNTIME_OF_FORMAT[format_of(model)], profile)
-    with occupied(profile.seat, console.remark):
+    files_of(model)  # all are there, before anything is waited for
+    with nullcontext() if profile.link == "none" else occupied(profile.seat, console.remark):
         asked = model, profile, stated, rule, console, given
         alone = check.checked(*asked) if stated.limits() else None
+        looked = look(model, profile, stated, given, console) if alone is None else None
         beside = _beside(model, profile, gate, found, rule or TimingRule(), console, given)
-    lines = (*(alone.verdict.lines if alone else ()), *beside.verdict.lines)
-    document = (
-        alone.document
-        if alone
-        else check.document(model, profile.name, beside.new, beside.measured)
-    )
+    if alone is None:
+        assert looked is not None, "a model that no limit is stated for is looked at here"
+        alone = _unlimited(model, profile, beside, looked)
+    lines = (*alone.verdict.lines, *beside.verdict.lines)
     verdict = Verdict(worst(line.status for line in lines), lines)
-    findings = alone.findings if alone else ()
-    return Checked({**document, "baseline": beside.document()}, verdict, findings)
+    return Checked({**alone.document, "baseline": beside.document()}, verdict, alone.findings)
+
+
+def _unlimited(model: Path, profile: DeviceProfile, beside: _Beside, looked: Looked) -> Checked:
+    """The new model as its sessions measured it, without a line of its own."""
+    document = check.document(model, profile.name, beside.new, beside.measured)
+    findings = looked.analysis.findings
+    return Checked({**document, **looked.document()}, Verdict("PASS", ()), findings)
 
 
 def _beside(
@@ -144,7 +152,7 @@ def _beside(
         console.remark(found.missing)
         verdict = regression.undecided(gate.allowed, found.missing)
         return _Beside(gate, found, verdict, new, _nothing(new))
-    own, old = check.described(found.path, profile.name, console)
+    own, old = check.described(found.path, profile.name, console, given)
     sides = Sides(found.path, model, profile.name, (old, new), (own, target))
     notes = tuple(f"of the baseline (A) and the new model (B) {one}" for one in sides.differences())
     for note in notes:

@@ -33,6 +33,9 @@ def _device(outcome: Outcome) -> Iterator[str]:
     if "baseline" in document:
         yield _baseline(document["baseline"])
     yield _table(("reading", "value"), _readings(document))
+    if found.findings:
+        rows = [(plain(one.found), plain(one.cure)) for one in found.findings]
+        yield _table(("why it is slow", "what to do"), rows)
     if document["notes"]:
         yield "\n".join(f"- {plain(note)}" for note in document["notes"])
 
