@@ -1,6 +1,7 @@
 """What a CI server reads: JUnit, Markdown, SARIF and annotations, and where they may be written."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from pipeline.ci.files import Files
 from pipeline.ci.junit import junit
 from pipeline.ci.markdown import markdown
 from pipeline.ci.sarif import sarif
+from pipeline.diagnose.finding import Finding
 from pipeline.fleet import Outcome
 from targets.budget import Line, Verdict, worst
 from targets.errors import ArtifactError, EnvironmentFault, UsageError
@@ -72,6 +74,17 @@ def test_markdown_shows_limits_readings_and_the_baseline() -> None:
     assert "| size, kB | 12.35 |" in text
     assert "Baseline: final of runs/main, sha256 `abababababab`. the inputs." in text
     assert text.endswith("### pi5: not checked\n\nno\n")
+
+
+def test_what_is_slow_is_shown_and_fails_nothing() -> None:
+    slow = Finding("outside-partition", "warning", "HARD_SWISH | outside", "use SiLU", ("a",))
+    checked = outcome("PASS").found
+    assert isinstance(checked, Checked)
+    outcomes = [Outcome("host", replace(checked, findings=(slow,)))]
+    assert "| HARD\\_SWISH \\| outside | use SiLU |" in markdown(MODEL, outcomes)
+    (result,) = json.loads(sarif(MODEL, outcomes))["runs"][0]["results"]
+    assert (result["ruleId"], result["level"]) == ("outside-partition", "note")
+    assert ElementTree.fromstring(junit(MODEL, outcomes).encode()).get("failures") == "0"
 
 
 def test_sarif_has_a_result_for_all_that_is_not_met() -> None:

@@ -8,9 +8,10 @@ from pipeline.diagnose import boundaries, operators, precision, sizes, transpose
 from pipeline.diagnose.case import Case
 from pipeline.diagnose.cures import GENERAL, cure
 from pipeline.diagnose.finding import RULES
+from pipeline.package.mobile import PINNED
 from targets.device import DeviceProfile
 from targets.measurement import ExecutedOp
-from targets.onnxruntime.releases import MOBILE_OPSET
+from targets.onnxruntime.releases import MOBILE_OPSET, MOBILE_RELEASE
 from targets.workload import Operator
 
 Make = Callable[..., Case]
@@ -274,6 +275,13 @@ def test_runtimes_that_are_older_than_the_file(
 ) -> None:
     found = case("m.onnx", executed=[], version=version, opsets={"": opset})
     assert [rule for rule, _ in told(versions, found)] == expected
+
+
+def test_the_mobile_release_is_the_oldest_that_packages_pin() -> None:
+    pinned = [libraries["onnxruntime"].version.split(".") for libraries in PINNED.values()]
+    assert min([int(part) for part in one[:2]] for one in pinned) == [
+        int(part) for part in MOBILE_RELEASE.split(".")
+    ]
 
 
 @pytest.mark.parametrize(
