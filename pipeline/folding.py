@@ -14,6 +14,8 @@ from pipeline.processing.flow import State
 
 Inputs = tuple[Tensor, ...]
 Step = Callable[[Tensor], Tensor]
+Line = tuple[Tensor, Tensor]
+"""A factor and an offset, in float64."""
 
 
 def into(module: nn.Module, declared: Declared) -> nn.Module:
@@ -39,8 +41,41 @@ def _through(chains: Sequence[Sequence[Step]], inputs: Inputs) -> Inputs:
 
 
 def _forwards(one: DeclaredInput) -> list[Step]:
-    states = one.states[len(one.operations) :]
-    return [_step(*pair) for pair in zip(one.folded, states, strict=False)]
+    """The fewest operators: one product and one sum between changes of layout."""
+    steps: list[Step] = []
+    line: Line | None = None
+    for operation, state in zip(one.folded, one.states[len(one.operations) :], strict=False):
+        if isinstance(operation, Layout):
+            steps += [*([_affine(*line)] if line else []), _turned(operation.to)]
+            line = None
+        else:
+            line = _through_line(line, _line(operation, state))
+    return [*steps, *([_affine(*line)] if line else [])]
+
+
+def _line(one: Preprocess, state: State) -> Line:
+    """An operation as factor and offset, in shapes that broadcast."""
+    if isinstance(one, Scale):
+        return torch.tensor([one.factor]).double(), torch.tensor([one.offset]).double()
+    assert isinstance(one, Normalize), f"{one.op} is never folded"
+    mean, std = (_by_channel(numbers, state) for numbers in (one.mean, one.std))
+    return 1 / std, -mean / std
+
+
+def _through_line(first: Line | None, then: Line) -> Line:
+    """Both as one: then(first(x))."""
+    if first is None:
+        return then
+    return first[0] * then[0], first[1] * then[0] + then[1]
+
+
+def _affine(factor: Tensor, offset: Tensor) -> Step:
+    factor, offset = factor.float(), offset.float()
+    return lambda x: x * factor + offset
+
+
+def _turned(to: str) -> Step:
+    return lambda x: x.permute(*_order(to))
 
 
 def _backwards(one: DeclaredInput) -> list[Step]:
@@ -48,35 +83,19 @@ def _backwards(one: DeclaredInput) -> list[Step]:
     return [_undone(*pair) for pair in reversed(list(zip(one.folded, states, strict=False)))]
 
 
-def _step(one: Preprocess, state: State) -> Step:
-    match one:
-        case Scale():
-            return lambda x: x * one.factor + one.offset
-        case Normalize():
-            mean, std = _by_channel(one, state)
-            return lambda x: (x - mean) / std
-        case Layout():
-            return lambda x: x.permute(*_order(one.to))
-    raise AssertionError(f"{one.op} is never folded")
-
-
 def _undone(one: Preprocess, state: State) -> Step:
-    match one:
-        case Scale():
-            return lambda x: (x - one.offset) / one.factor
-        case Normalize():
-            mean, std = _by_channel(one, state)
-            return lambda x: x * std + mean
-        case Layout():
-            return lambda x: x.permute(*_order("HWC" if one.to == "CHW" else "CHW")).contiguous()
-    raise AssertionError(f"{one.op} is never folded")
+    if isinstance(one, Layout):
+        back = _order("HWC" if one.to == "CHW" else "CHW")
+        return lambda x: x.permute(*back).contiguous()
+    factor, offset = _line(one, state)
+    return lambda x: ((x - offset) / factor).float()
 
 
-def _by_channel(one: Normalize, state: State) -> tuple[Tensor, Tensor]:
-    """Mean and deviation in a shape that broadcasts over the batch."""
+def _by_channel(numbers: tuple[float, ...], state: State) -> Tensor:
+    """One number for each channel, in a shape that broadcasts over the batch."""
     shape = [1] * (1 + len(state.shape))
     shape[1 + state.channel_axis] = -1
-    return torch.tensor(one.mean).reshape(shape), torch.tensor(one.std).reshape(shape)
+    return torch.tensor(numbers).double().reshape(shape)
 
 
 def _order(to: str) -> tuple[int, ...]:

@@ -7,6 +7,8 @@ import torch
 
 from pipeline.graph import trace
 from pipeline.prune import apply, plan
+from pipeline.quantize import quantize
+from pipeline.recipe import Quantize
 from pipeline.task import SPLITS, Task, load
 
 TASK = """
@@ -89,3 +91,18 @@ def test_a_folded_graph_keeps_its_names_and_is_pruned_like_any(tmp_path: Path):
         torch.testing.assert_close(
             small[0].module(images), small[1].module(ready), rtol=1e-5, atol=1e-5
         )
+
+
+def test_all_that_is_folded_is_one_product_and_one_sum_in_int8(tmp_path: Path):
+    folded, _ = both(tmp_path)
+    graph = trace(folded.build(), folded.example_inputs())
+    called = [str(node.target) for node in graph.module.graph.nodes if node.op == "call_function"]
+    assert called[:3] == ["aten.mul.Tensor", "aten.add.Tensor", "aten.permute.default"]
+    assert "aten.sub" not in str(called) and "aten.div" not in str(called)
+    (images,), _ = next(folded.batches("validation"))
+    quantized = quantize(graph, [(images,)], Quantize())
+    assert quantized.plan.floats == ()
+    with torch.no_grad():
+        found, expected = quantized.unfolded(images), graph.module(images)
+    # input, product, sum and four layers round to steps of 1/255 of their range
+    assert (found - expected).abs().max() <= 7 / 255 * expected.abs().max()
