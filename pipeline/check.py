@@ -92,8 +92,8 @@ def checked(
     absolute_only(judged_by)
     format_of(model)
     files_of(model)  # all are there, before anything is waited for
+    looked = look(model, profile, judged_by, given, console)
     with nullcontext() if profile.link == "none" else occupied(profile.seat, console.remark):
-        looked = look(model, profile, judged_by, given, console)
         found = _judged(model, profile, looked, judged_by, rule, console)
     return Checked({**found.document, **looked.document()}, found.verdict, looked.analysis.findings)
 

@@ -1,5 +1,6 @@
 """What a check looks at before it measures: what will be slow, and what the model is worth."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,12 @@ from targets.budget import Budget, Observation
 from targets.device import DeviceProfile
 from targets.errors import ConversionError
 from targets.limit import METRIC_LIMITS
+from targets.occupancy import occupied
 
+Shapes = Mapping[str, tuple[int, ...]]
+_ONE_TASK = threading.Lock()
+"""A task is the user's code, and torch's random numbers are one for all threads: devices that are
+checked side by side take turns. Who waits for it holds no device."""
 NO_TASK = "no task was given to score it with (--data TASK)"
 
 
@@ -61,21 +67,43 @@ def look(
         TaskError: the data is no task, or does not fit the file.
     """
     console.step(f"looking at {model.name}")
-    missing = {name: Observation(missing_reason=NO_TASK) for name in METRIC_LIMITS}
     if given.data is None:
-        return Looked(_told(analyse(model, profile, given.shapes), console), missing, None)
+        missing = {name: Observation(missing_reason=NO_TASK) for name in METRIC_LIMITS}
+        analysis = _told(_analysed(model, profile, given.shapes, console), console)
+        return Looked(analysis, missing, None)
+    with _ONE_TASK:
+        return _scored(model, profile, budget, given, given.data, console)
+
+
+def _scored(
+    model: Path,
+    profile: DeviceProfile,
+    budget: Budget,
+    given: Given,
+    data: Path,
+    console: Telling,
+) -> Looked:
     from pipeline import scoring  # which imports torch
 
-    task = scoring.load(given.data)
-    analysis = analyse(model, profile, given.shapes)
+    task = scoring.load(data)
+    analysis = _analysed(model, profile, given.shapes, console)
     if analysis.undecided:
-        analysis = analyse(model, profile, scoring.shapes(task, analysis, given.shapes))
+        shapes = scoring.shapes(task, analysis, given.shapes)
+        analysis = _analysed(model, profile, shapes, console)
     _told(analysis, console)
-    console.step(f"scoring {model.name} on {given.data}")
+    console.step(f"scoring {model.name} on {data}")
     scored = scoring.score(task, model, profile, analysis.target)
-    name = budget.metric.name if budget.metric else ""
     console.remark(scored.told())
+    name = budget.metric.name if budget.metric else ""
     return Looked(analysis, scored.observations(name), scored.document())
+
+
+def _analysed(model: Path, profile: DeviceProfile, shapes: Shapes, console: Telling) -> Analysis:
+    """The analysis, for which the device has to be free."""
+    if profile.link == "none":
+        return analyse(model, profile, shapes)
+    with occupied(profile.seat, console.remark):
+        return analyse(model, profile, shapes)
 
 
 def _told(analysis: Analysis, console: Telling) -> Analysis:

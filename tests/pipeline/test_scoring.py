@@ -153,3 +153,24 @@ def test_a_metric_that_the_task_has_not(task: Path, tmp_path: Path) -> None:
     found = scoring.score(scoring.load(task), model(tmp_path, "NHWC"), HOST, target)
     with pytest.raises(TaskError, match="no metric 'recall'"):
         found.observations("recall")
+
+
+def test_devices_side_by_side_take_turns_with_the_task(
+    task: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    own = tmp_path / "edgesmith" / "devices"
+    own.mkdir(parents=True)
+    for name, link in (("here", "local"), ("tiny", "none")):
+        profile = {"name": name, "link": link, "runtimes": ["onnxruntime"]}
+        (own / f"{name}.yaml").write_text(json.dumps(profile))
+    names, limits = ("host", "here", "tiny"), ("metric.max_drop=0.01",)
+    file, rule = model(tmp_path, "NHWC"), TimingRule.quick()
+    order = door.Order(file, names, limits, rule=rule, given=Given(data=task))
+    assert door.check(order, as_json=True) == 4
+    rows = json.loads(capsys.readouterr().out)["devices"]
+    assert [row["verdict"]["status"] for row in rows] == ["PASS", "PASS", "UNVERIFIED"]
+    assert [row["accuracy"]["metrics"]["accuracy"] for row in rows] == [1.0, 1.0, 1.0]
