@@ -67,6 +67,6 @@ def _figure(value: float | str | None) -> str:
     return plain(value) if isinstance(value, str) else f"{value:.4g}"
 
 
-def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     ruled = [titles, ("---",) * len(titles), *rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in ruled)
