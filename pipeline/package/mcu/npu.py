@@ -17,6 +17,8 @@ from pipeline.report.document import Unavailable
 
 TIMEOUT_S = 120.0
 CONFIGURATION = "Arm/vela.ini"
+WORKER = "pipeline.package.mcu.modelling"
+_CODE = Path(__file__).parents[3]
 _KIB = 1024
 _COUNTS = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)
 _REJECTED = re.compile(r"^Warning \(supported operators\) operator: (\w+)", re.MULTILINE)
@@ -79,7 +81,7 @@ def npu_figures(model: Path, system: System) -> NpuFigures | Unavailable:
             return Unavailable(unavailable=f"Vela gave no answer within {TIMEOUT_S:g} s")
         tables = sorted(Path(folder).glob("*_summary_*.csv"))
         if done.returncode or not tables:
-            return Unavailable(unavailable=f"Vela can't compile it: {_last_line(done.stderr)}")
+            return Unavailable(unavailable=f"Vela can't compile it: {_last_line(done)}")
         with tables[0].open(encoding="utf-8", newline="") as file:
             return _figures(system, version, next(csv.DictReader(file)), done.stdout)
 
@@ -106,7 +108,7 @@ def _compiled(model: Path, system: System, folder: Path) -> subprocess.Completed
         timeout=TIMEOUT_S,
         check=False,
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": str(_CODE), "OMP_NUM_THREADS": "1"},
     )
 
 
@@ -131,6 +133,6 @@ def _bytes(kib: str) -> int:
     return round(float(kib) * _KIB)
 
 
-def _last_line(told: str) -> str:
-    lines = told.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    lines = done.stderr.strip().splitlines()
+    return lines[-1] if lines else f"it ended with code {done.returncode}"

@@ -63,7 +63,15 @@ def test_outputs_that_differ_fail(relu, seen, device):
     other = Golden(golden.inputs, (golden.outputs[0] + 0.11,))
     judged = gate(artifact, other, seen, device)
     assert failed(judged) == ["golden vectors, output 0"]
-    assert judged.lines[4].found == "within 0.11"
+    assert judged.lines[4].found == "within 0.11; 0 of 32 are the same"
+
+
+def test_a_step_of_difference_is_told_and_allowed(relu, seen, device):
+    artifact, golden = relu
+    moved = golden.outputs[0].copy()
+    moved[0, 0] += 0.05
+    line = gate(artifact, Golden(golden.inputs, (moved,)), seen, device).lines[4]
+    assert (line.status, line.found) == ("PASS", "within 0.05; 31 of 32 are the same")
 
 
 def test_arena_and_flash_are_held_against_the_profile(relu, seen, device):
