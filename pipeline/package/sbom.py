@@ -10,6 +10,20 @@ from pydantic import JsonValue
 
 EDGESMITH = "edgesmith"
 
+LICENCES: Mapping[str, str] = {
+    "ai-edge-litert": "Apache-2.0",
+    "com.google.ai.edge.litert/litert": "Apache-2.0",
+    "com.microsoft.onnxruntime/onnxruntime-android": "MIT",
+    "flatbuffers": "Apache-2.0",
+    "github.com/google-ai-edge/LiteRT": "Apache-2.0",
+    "github.com/microsoft/onnxruntime-swift-package-manager": "MIT",
+    "numpy": "BSD-3-Clause AND 0BSD AND MIT AND Zlib AND CC0-1.0",
+    "onnxruntime": "MIT",
+    "openvino": "Apache-2.0",
+    "tensorflow/tflite-micro": "Apache-2.0",
+}
+"""What each project publishes its library under, as an SPDX expression, by the library's name."""
+
 
 @dataclass(frozen=True, order=True)
 class Library:
@@ -96,6 +110,8 @@ def _library(one: Library) -> dict[str, JsonValue]:
         "version": one.version,
         "purl": one.purl,
     }
+    if one.name in LICENCES:
+        facts["licenses"] = [{"expression": LICENCES[one.name]}]
     if one.sha256 is not None:
         facts["hashes"] = [{"alg": "SHA-256", "content": one.sha256}]
     return facts
