@@ -119,8 +119,6 @@ def normalization(port: InputPort) -> Normalization | None:
             factors = [factor / s for factor, s in zip(factors, std, strict=True)]
         else:
             return None
-    if not all(factors):
-        return None
     pairs = list(zip(factors, offsets, strict=True))
     return Normalization(tuple(-o / f for f, o in pairs), tuple(1 / f for f, _ in pairs))
 

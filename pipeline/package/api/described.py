@@ -3,8 +3,8 @@
 from pipeline.package.api.entering import entering
 from pipeline.package.api.language import Language
 from pipeline.package.api.leaving import leaving
-from pipeline.package.api.order import positions
 from pipeline.package.api.ports import Input, Output
+from pipeline.package.api.signature import check_signature
 from pipeline.package.contents import Delivery
 from targets.errors import ConversionError
 
@@ -29,9 +29,8 @@ def described(
                 f"'{port.name}' is {port.dtype}, which {runtime} can't carry; it can: "
                 f"{', '.join(sorted(dtypes))}: export with io: float32"
             )
-    entered, left = positions(delivery.artifact)
-    pairs = zip(interface.inputs, entered, strict=True)
+    check_signature(delivery.artifact)
     return (
-        tuple(entering(port, place, language) for port, place in pairs),
-        tuple(leaving(interface, index, place, language) for index, place in enumerate(left)),
+        tuple(entering(port, language) for port in interface.inputs),
+        tuple(leaving(interface, index, language) for index in range(len(interface.outputs))),
     )

@@ -25,8 +25,8 @@ NEXT_LINE = "\n            "
 """Calls stand below each other, as they come one after the other."""
 
 
-def entering(port: InputPort, position: int, language: Language) -> Input:
-    """An input for the templates; `position` is its place among the runtime's inputs.
+def entering(port: InputPort, language: Language) -> Input:
+    """An input for the templates.
 
     Raises ConversionError for a tensor or a source that no generated API can carry.
     """
@@ -40,7 +40,6 @@ def entering(port: InputPort, position: int, language: Language) -> Input:
         dtype=port.dtype,
         name=port.name,
         shape=port.shape,
-        position=position,
         constants=_constants(port, language),
         prepare=_prepared(port, values, language),
         encode=encoded(port, language),

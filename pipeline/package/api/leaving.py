@@ -7,8 +7,8 @@ from pipeline.package.interface import Interface, OutputPort
 from pipeline.processing.after import ArgmaxMask, DecodeBoxes, Postprocess, Softmax, TopK
 
 
-def leaving(interface: Interface, index: int, position: int, language: Language) -> Output:
-    """An output for the templates; `position` is its place among the runtime's outputs.
+def leaving(interface: Interface, index: int, language: Language) -> Output:
+    """An output for the templates.
 
     Raises ConversionError for a tensor that no generated API can carry.
     """
@@ -24,7 +24,6 @@ def leaving(interface: Interface, index: int, position: int, language: Language)
         dtype=port.dtype,
         name=port.name,
         shape=port.shape,
-        position=position,
         constants={f"{port.field}Rules": _rules(port, boxes, language)} if boxes else {},
         decode=decoded(port, language),
         finish=_finished(port, interface, language),

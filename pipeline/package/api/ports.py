@@ -35,7 +35,6 @@ class Input:
         dtype: of the tensor.
         name: of the tensor, as the runtime knows it.
         shape: of the tensor, with the batch.
-        position: among the runtime's inputs.
         constants: what the calls use, by name, made once.
         prepare: the values of the source, which is called as the field.
         encode: raw of the values, which are called as the field.
@@ -49,7 +48,6 @@ class Input:
     dtype: str
     name: str
     shape: tuple[int, ...]
-    position: int
     constants: dict[str, str]
     prepare: str
     encode: str
@@ -75,7 +73,6 @@ class Output:
     dtype: str
     name: str
     shape: tuple[int, ...]
-    position: int
     constants: dict[str, str]
     decode: str
     finish: str

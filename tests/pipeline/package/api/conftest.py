@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import ai_edge_litert.schema_py_generated as schema
@@ -31,6 +32,7 @@ from pipeline.processing.sources import Audio, Image, Source, Values
 from targets.artifact import FORMAT_OF_RUNTIME, Artifact, Quantization, TensorSpec
 from targets.tflite.io import packed
 
+MODEL = b"model"
 STUBS = Path(__file__).parent / "stubs"
 STANDARD_LIBRARY = Path("/usr/share/java/kotlin-stdlib.jar")
 NASTY = ("plain", 'say "hi"', "back\\slash", "${dollar} $x \\(y)", "two\nlines\t", "größe 😀", "*/")
@@ -184,8 +186,9 @@ def case(name, runtime, entered: list[In], left: list[Out], deliver, folder: Pat
     path = folder / f"{name}.{format_}"
     if runtime == "tflite":
         path.write_bytes(signed(len(inputs), len(outputs)))
-    artifact = Artifact(path, format_, "0" * 64, 1, inputs, outputs)
-    vectors = [tuple(np.zeros((2, *one.shape[1:])) for one in ends) for ends in (inputs, outputs)]
+    digest = sha256(MODEL).hexdigest()  # of what an app has as its asset
+    artifact = Artifact(path, format_, digest, len(MODEL), inputs, outputs)
+    vectors = [tuple(golden(one, random) for one in ends) for ends in (inputs, outputs)]
     interface = Interface(
         class_name=f"{name.capitalize()}Model",
         inputs=tuple(
@@ -203,6 +206,12 @@ def case(name, runtime, entered: list[In], left: list[Out], deliver, folder: Pat
     return Case(delivery, runtime, tuple(one.sample(random) for one in entered))
 
 
+def golden(one: TensorSpec, random: np.random.Generator) -> np.ndarray:
+    """Two samples of a tensor's values."""
+    real = random.normal(size=(2, *one.shape[1:]), scale=3)
+    return one.decode(real.astype(one.dtype))
+
+
 def facts(field: str, one: TensorSpec) -> dict:
     quantization = one.quantization
     return {
@@ -216,7 +225,7 @@ def facts(field: str, one: TensorSpec) -> dict:
 
 
 def signed(inputs: int, outputs: int) -> bytes:
-    """A .tflite whose signature has inputs and outputs in the opposite order of the graph's."""
+    """A .tflite of inputs, outputs and a signature, and nothing between them."""
     graph = schema.SubGraphT()
     graph.tensors = [schema.TensorT() for _ in range(inputs + outputs)]
     for index, tensor in enumerate(graph.tensors):
@@ -225,8 +234,8 @@ def signed(inputs: int, outputs: int) -> bytes:
     graph.outputs = list(range(inputs, inputs + outputs))
     signature = schema.SignatureDefT()
     signature.signatureKey = b"serving_default"
-    signature.inputs = [tensor_map(index) for index in reversed(graph.inputs)]
-    signature.outputs = [tensor_map(index) for index in reversed(graph.outputs)]
+    signature.inputs = [tensor_map(index) for index in graph.inputs]
+    signature.outputs = [tensor_map(index) for index in graph.outputs]
     model = schema.ModelT()
     model.version, model.subgraphs, model.signatureDefs = 3, [graph], [signature]
     return packed(model, 256)

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from pipeline.package.android.library import library
+from pipeline.package.golden import npy
 from pipeline.processing.boxes import Detections
 from pipeline.processing.finish import Mask, Ranked, finish
 from pipeline.processing.prepare import prepare
 
 pytestmark = pytest.mark.slow  # the compiler takes its time
 
+MODEL = b"model"
+"""What conftest.py takes the digest of."""
 CLOSE = 1e-5
 """Of the largest value: some hundred and sixty roundings to float32, of 2 ** -24 each."""
 NAMES = ("photos", "pages", "fields", "voices", "hums", "streets", "squares", "words", "sums")
@@ -31,7 +34,7 @@ def jvm(cases, compile_kotlin):
 def run(jvm, case, folder: Path, given=None):
     """One sample through the generated API; raw outputs come from the folder."""
     (folder / "models").mkdir()
-    (folder / "models" / "x").write_bytes(b"model")
+    (folder / "models" / "x").write_bytes(MODEL)
     paths = []
     pairs = zip(case.interface.inputs, given or case.given, strict=True)
     for index, (port, array) in enumerate(pairs):
@@ -46,19 +49,13 @@ def run(jvm, case, folder: Path, given=None):
     return jvm.run(folder, *arguments, assets=folder, **facts)
 
 
-def place(case, ends, index: int) -> int:
-    """Where the runtime has it: the signatures of the .tflite files are in opposite order."""
-    return len(ends) - 1 - index if case.runtime == "tflite" else index
-
-
 def raw_outputs(case, folder: Path) -> list[np.ndarray]:
     """Random raw outputs, for the stubs to answer with; returns them."""
     random, made = np.random.default_rng(8), []
     for index, spec in enumerate(case.artifact.outputs):
         real = random.normal(size=spec.shape, scale=2)
         made.append((real * 3).astype(spec.dtype) if spec.dtype != "float32" else np.float32(real))
-        at = place(case, case.artifact.outputs, index)
-        (folder / f"0.output.{at}").write_bytes(made[-1].tobytes())
+        (folder / f"0.output.{index}").write_bytes(made[-1].tobytes())
     return made
 
 
@@ -71,8 +68,7 @@ def test_inputs_are_prepared_as_the_reference_does(name: str, jvm, cases, tmp_pa
     ends = zip(case.interface.inputs, case.artifact.inputs, case.given, strict=True)
     for index, (port, spec, array) in enumerate(ends):
         expected = spec.encode(prepare(array[None], port.source, port.preprocess))
-        at = place(case, case.artifact.inputs, index)
-        found = np.frombuffer((tmp_path / f"0.input.{at}").read_bytes(), spec.dtype)
+        found = np.frombuffer((tmp_path / f"0.input.{index}").read_bytes(), spec.dtype)
         assert_close(found, expected.reshape(-1), exact=not port.preprocess)
 
 
@@ -133,6 +129,59 @@ def assert_close(found, expected, exact: bool = False) -> None:
         assert far <= 1  # what lies in the middle of two levels may go either way
     else:
         assert far <= CLOSE * max(1.0, np.abs(expected).max(initial=0))
+
+
+@pytest.mark.parametrize("name", ["voices", "words", "sums", "streets"])
+def test_the_golden_test_gives_the_model_the_golden_inputs(name: str, jvm, cases, tmp_path: Path):
+    case, golden = cases[name], cases[name].delivery.golden
+    put_golden(case, tmp_path)
+    done = golden_test(jvm, case, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("passed") == 2
+    for index, (spec, array) in enumerate(zip(case.artifact.inputs, golden.inputs, strict=True)):
+        for sample in range(2):
+            found = (tmp_path / f"{sample}.input.{index}").read_bytes()
+            assert found == spec.encode(array[sample]).tobytes()
+
+
+def test_the_golden_test_fails_where_an_output_differs(jvm, cases, tmp_path: Path):
+    put_golden(cases["voices"], tmp_path, off=2)
+    done = golden_test(jvm, cases["voices"], tmp_path)
+    assert done.returncode == 1
+    assert "AssertionError: found0[0] is" in done.stdout
+
+
+def test_the_golden_test_fails_for_another_model(jvm, cases, tmp_path: Path):
+    put_golden(cases["voices"], tmp_path)
+    (tmp_path / "models" / "x").write_bytes(b"another")
+    done = golden_test(jvm, cases["voices"], tmp_path)
+    assert done.returncode == 1
+    assert cases["voices"].artifact.sha256 in done.stdout
+
+
+def put_golden(case, folder: Path, off: int = 0) -> None:
+    """The model, the golden vectors, and the runtime's answers: these are `off` levels away."""
+    for name in ("models", "golden"):
+        (folder / name).mkdir()
+    (folder / "models" / "x").write_bytes(MODEL)
+    golden, artifact = case.delivery.golden, case.artifact
+    for kind, arrays in (("input", golden.inputs), ("output", golden.outputs)):
+        for index, array in enumerate(arrays):
+            (folder / "golden" / f"{kind}-{index}.npy").write_bytes(npy(array))
+    for index, (spec, array) in enumerate(zip(artifact.outputs, golden.outputs, strict=True)):
+        for sample in range(2):
+            raw = spec.encode(array[sample])
+            (folder / f"{sample}.output.{index}").write_bytes(
+                (raw + off).astype(spec.dtype).tobytes()
+            )
+
+
+def golden_test(jvm, case, folder: Path):
+    name = case.interface.class_name
+    facts = {"inputs": len(case.artifact.inputs), "outputs": len(case.artifact.outputs)}
+    return jvm.run(
+        folder, "golden", f"edgesmith.{name.lower()}.{name}GoldenTest", assets=folder, **facts
+    )
 
 
 def test_another_size_is_refused(jvm, cases, tmp_path: Path):
