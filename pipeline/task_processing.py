@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
@@ -174,9 +175,16 @@ def results(outputs: object, declared: Declared) -> tuple[Result | None, ...]:
         outputs: a pytree of tensors, samples on dimension 0.
         declared: what is done to them; without a declaration, nothing.
     """
-    arrays = [one.detach().numpy() for one in tree_leaves(outputs) if isinstance(one, Tensor)]
+    arrays = [_array(one) for one in tree_leaves(outputs) if isinstance(one, Tensor)]
     chains = [one.operations for one in declared.outputs]
     return finish(arrays, chains or [()] * len(arrays))
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    """What a runtime would hand over: float32 for what is half or double."""
+    real = tensor.detach()
+    array: np.ndarray = (real.float() if real.is_floating_point() else real).numpy()
+    return array
 
 
 def _chosen(scores: Tensor, declared: Declared) -> Tensor:

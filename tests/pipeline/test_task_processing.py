@@ -218,6 +218,9 @@ def test_accuracy_is_that_of_what_the_app_gets(tmp_path: Path):
     assert logits.argmax() == 2
     metric.update(logits, torch.tensor([1]))
     assert metric.compute() == 1.0
+    (metric,) = task.metrics()
+    metric.update(logits.bfloat16(), torch.tensor([1]))
+    assert metric.compute() == 1.0
     assert 0 <= score_module(task.build(), task).metrics["accuracy"] <= 1
 
 
