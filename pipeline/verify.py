@@ -14,8 +14,8 @@ from pipeline.package.opening import Opened, opened
 from pipeline.package.signing import VerifyingKey, verifying_key
 from pipeline.verify_contents import examined
 from pipeline.verify_golden import Ran, run_golden
+from pipeline.verify_limited import unlike_in_bounds
 from pipeline.verify_signature import Signature, judged
-from pipeline.verify_sources import unlike
 from pipeline.verify_view import Verified, show
 from targets.errors import UsageError
 from targets.occupancy import Tell, in_silence
@@ -83,7 +83,7 @@ def _examined(package: Path, found: Opened, asked: Asked, say: Tell) -> Verified
     differences = (*contents.differences, *signature.differences)
     ran = Ran()
     if contents.manifest is not None and not differences:
-        differences = tuple(unlike(found, contents.manifest))
+        differences = unlike_in_bounds(found, contents.manifest)
     if contents.manifest is not None and not differences:
         ran = run_golden(found, contents.manifest, say)
     return Verified(

@@ -92,3 +92,32 @@ def test_a_source_that_was_changed_is_told(prepared, look, reseal):
 def test_fewer_sources_than_inputs_are_told(prepared, look, reseal):
     files = {**prepared, "golden/source-0.npy": npy(SOURCES[:3])}
     assert "has 3 samples of 8" in told(look(reseal(files, lambda m: None)))
+
+
+WIDE = 2**20
+
+
+def hostile(files: dict, steps: list[dict], reseal) -> dict:
+    """The files with a source of a million values, and these steps from there."""
+    wide = {**files, "golden/source-0.npy": npy(np.zeros((8, 1, WIDE, 1), np.uint8))}
+    source = {"source": "image", "height": 1, "width": WIDE, "color": "gray"}
+
+    def forge(manifest: dict) -> None:
+        manifest["inputs"][0].update(preprocess=steps, source=source)
+
+    return reseal(wide, forge)
+
+
+def test_preprocessing_beyond_memory_is_told(prepared, look, reseal):
+    """Each size is small; on the way from the one to the other, 4 TB."""
+    steps = [{"op": "resize", "height": WIDE, "width": 1, "method": "nearest"}]
+    found = look(hostile(prepared, steps, reseal))
+    assert told(found) == (
+        "manifest.json states preprocessing that can't be done within 8 s and 1.5 GB"
+    )
+
+
+@pytest.mark.slow
+def test_preprocessing_without_end_is_told(prepared, look, reseal):
+    steps = [{"op": "resize", "height": 4096, "width": 4096, "method": "bilinear"}] * 1000
+    assert "can't be done within 8 s" in told(look(hostile(prepared, steps, reseal)))
