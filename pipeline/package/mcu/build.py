@@ -1,11 +1,13 @@
 """Builds the microcontroller package of one artifact: C++ source, figures and the gate."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import JsonValue
 
 from pipeline.package.archive import zipped
 from pipeline.package.contents import Delivery, Signer, common, sealed
+from pipeline.package.golden import Golden
 from pipeline.package.manifest import Runtime, Section
 from pipeline.package.markdown import plain
 from pipeline.package.mcu.arena import Interpreted, interpreted
@@ -62,6 +64,7 @@ def build(delivery: Delivery, signer: Signer | None, device: str = DEVICE) -> di
     seen = interpreted(delivery.artifact, delivery.golden)
     judged = gate(delivery.artifact, delivery.golden, seen, profile)
     details = _details(delivery, seen, judged)
+    delivery = replace(delivery, golden=_own(delivery, seen))
     files = {**common(delivery, [_library(seen)]), **sources(delivery, seen)}
     whole = sealed(
         delivery,
@@ -73,6 +76,16 @@ def build(delivery: Delivery, signer: Signer | None, device: str = DEVICE) -> di
         signer=signer,
     )
     return {f"{delivery.title}-mcu.zip": zipped(whole, delivery.title)}
+
+
+def _own(delivery: Delivery, seen: Interpreted) -> Golden:
+    """The golden vectors with the outputs of tflite-micro, which is what a device runs.
+
+    How they compare with LiteRT's, by which the model was scored, the gate tells.
+    """
+    outputs = zip(delivery.artifact.outputs, seen.outputs, strict=True)
+    made = tuple(spec.decode(raw) for spec, raw in outputs)
+    return replace(delivery.golden, outputs=made)
 
 
 def _details(delivery: Delivery, seen: Interpreted, judged: Gate) -> Microcontroller:
@@ -106,7 +119,8 @@ def _usage(delivery: Delivery, details: Microcontroller) -> str:
         [
             "Compile `src/*.cc` with tflite-micro: `src/self_test.cc` is a `main` that runs the "
             "golden vectors on the device and prints whether it passed. `src/model.h` has the "
-            "arena's size and the scales, `src/operators.h` the resolver.",
+            "arena's size and the scales, `src/operators.h` the resolver. The golden outputs are "
+            "tflite-micro's own; the gate tells how far they are from LiteRT's.",
             "",
             f"The interpreter ran the model in {arena.least_bytes} bytes of arena on x86-64, and "
             f"not in one less; reserve {arena.recommended_bytes}. Nothing was measured on a "

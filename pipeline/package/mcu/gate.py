@@ -70,7 +70,7 @@ def _none(requirement: str, found: Iterable[str], allowed: str, cure: str) -> Ga
 
 
 def _outputs(artifact: Artifact, golden: Golden, seen: Interpreted) -> Iterable[GateLine]:
-    """One line for each output: the golden vectors are LiteRT's, these are tflite-micro's."""
+    """One line for each output: what the model was scored by, beside what tflite-micro gives."""
     tolerances = golden.tolerances(artifact)
     for index, spec in enumerate(artifact.outputs):
         real = spec.decode(seen.outputs[index]).astype(np.float64)
@@ -80,7 +80,7 @@ def _outputs(artifact: Artifact, golden: Golden, seen: Interpreted) -> Iterable[
         equal = int((apart <= half_step).sum())
         same = worst <= tolerances[index]
         yield GateLine(
-            requirement=f"golden vectors, output {index}",
+            requirement=f"LiteRT's outputs, output {index}",
             allowed=f"within {tolerances[index]:.4g}",
             found=f"within {worst:.4g}; {equal} of {apart.size} are the same",
             status="PASS" if same else "FAIL",

@@ -97,21 +97,40 @@ import sys
 import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 
-with open(sys.argv[1], "rb") as file:
+model, arena_bytes, inputs, outputs = sys.argv[1:]
+with open(model, "rb") as file:
     content = file.read()
-session = runtime.Interpreter.from_bytes(content, arena_size=int(sys.argv[2]))
-told = session.get_input_details(0)
-session.set_input(np.zeros(told["shape"], told["dtype"]), 0)
-session.invoke()
+session = runtime.Interpreter.from_bytes(content, arena_size=int(arena_bytes))
+made = []
+for row in np.load(inputs):
+    session.set_input(row[np.newaxis], 0)
+    session.invoke()
+    made.append(np.array(session.get_output(0)))
+np.save(outputs, np.concatenate(made))
 """
 
 
 @pytest.fixture
-def runs_in() -> Callable[[Path, int], bool]:
-    """Whether tflite-micro runs a file in an arena of so many bytes, in a process of its own."""
+def outputs_in(tmp_path: Path) -> Callable[[Path, int, np.ndarray], np.ndarray | None]:
+    """The raw outputs of a model of one input and output in an arena of so many bytes, in a process
+    of its own; None where it does not run."""
 
-    def runs(path: Path, arena_bytes: int) -> bool:
-        command = [sys.executable, "-c", TRY, str(path), str(arena_bytes)]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    def run(path: Path, arena_bytes: int, raw: np.ndarray) -> np.ndarray | None:
+        np.save(tmp_path / "in.npy", raw)
+        places = (path, arena_bytes, tmp_path / "in.npy", tmp_path / "out.npy")
+        command = [sys.executable, "-c", TRY, *map(str, places)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        return None if done.returncode else np.load(tmp_path / "out.npy")
+
+    return run
+
+
+@pytest.fixture
+def runs_in(outputs_in) -> Callable[[Artifact, int], bool]:
+    """Whether an artifact runs in an arena of so many bytes."""
+
+    def runs(artifact: Artifact, arena_bytes: int) -> bool:
+        (spec,) = artifact.inputs
+        return outputs_in(artifact.path, arena_bytes, np.zeros(spec.shape, spec.dtype)) is not None
 
     return runs

@@ -21,8 +21,8 @@ def test_bisection_finds_the_least(least: int, more: int):
 
 def test_the_arena_is_the_least_that_works(relu, runs_in):
     seen = interpreted(*relu)
-    assert runs_in(relu[0].path, seen.least_bytes)
-    assert not runs_in(relu[0].path, seen.least_bytes - 1)
+    assert runs_in(relu[0], seen.least_bytes)
+    assert not runs_in(relu[0], seen.least_bytes - 1)
 
 
 def test_the_margin_is_kept_in_whole_alignments(relu):

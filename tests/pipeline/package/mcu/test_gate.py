@@ -62,7 +62,7 @@ def test_outputs_that_differ_fail(relu, seen, device):
     artifact, golden = relu
     other = Golden(golden.inputs, (golden.outputs[0] + 0.11,))
     judged = gate(artifact, other, seen, device)
-    assert failed(judged) == ["golden vectors, output 0"]
+    assert failed(judged) == ["LiteRT's outputs, output 0"]
     assert judged.lines[4].found == "within 0.11; 0 of 32 are the same"
 
 
