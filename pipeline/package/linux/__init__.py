@@ -1,1 +1,1 @@
-"""The Linux package: its builder, and what is shipped in it (run.py, install.sh, LICENSE)."""
+"""The Linux package: a .tar.gz and a .deb, and what is shipped in them besides the model."""
