@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 MOST_BYTES = 512 * 1024**2
-"""Of one golden array: it is read into memory."""
+"""Of the golden arrays that are in memory at once."""
 
 MOST_HEADER_BYTES = 4096
 _MAGIC = b"\x93NUMPY\x01\x00"  # format version 1.0 (NEP 1)

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.package.interface import Port
 from pipeline.package.manifest import NAME, Manifest, Vector
 from pipeline.package.opening import Opened
-from pipeline.verify_arrays import Malformed, read_array
+from pipeline.verify_arrays import MOST_BYTES, Malformed, read_array
 from pipeline.verify_contract import contradicted, meaning
 from pipeline.verify_difference import Difference
 from targets import device
@@ -76,10 +76,18 @@ class _Arrays:
 
 def _arrays(package: Opened, manifest: Manifest) -> _Arrays:
     golden = manifest.golden
+    _bear(package, (*golden.inputs, *golden.outputs))
     inputs = _read(package, golden.inputs, manifest.inputs, golden.samples)
     outputs = _read(package, golden.outputs, manifest.outputs, golden.samples)
     tolerances = tuple(_tolerance(one) for one in golden.outputs)
     return _Arrays(inputs, outputs, tolerances)
+
+
+def _bear(package: Opened, vectors: tuple[Vector, ...]) -> None:
+    """Raises Malformed for more than is bearable in memory, all together."""
+    held = [package.files[one.path].size_bytes for one in vectors if one.path in package.files]
+    if sum(held) > MOST_BYTES:
+        raise Malformed(NAME, f"has golden vectors of {sum(held):,} bytes; allowed: {MOST_BYTES:,}")
 
 
 def _read(

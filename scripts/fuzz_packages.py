@@ -10,17 +10,27 @@ import numpy as np
 from pipeline.package.archive import tar_gz, zipped
 from pipeline.package.contents import Delivery, Notes, common, sealed
 from pipeline.package.golden import Golden
-from pipeline.package.interface import described
+from pipeline.package.interface import Interface, described
 from pipeline.package.linux.deb import deb
 from pipeline.package.manifest import Runtime, checksums
+from pipeline.processing.before import Layout, Normalize, Resize, Scale
+from pipeline.processing.prepare import prepare
+from pipeline.processing.sources import Image
 from pipeline.report.document import MeasurementSummary, RowVerdict
 from targets import device
-from targets.artifact import RUNTIME_OF_FORMAT, format_of
+from targets.artifact import RUNTIME_OF_FORMAT, Artifact, format_of
 from targets.target import find
 
 Files = dict[str, bytes]
 TITLE = "seed"
 CONTROL = b"Package: seed\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b>\nDescription: s\n"
+SOURCE = Image(color="rgb")
+STEPS = (
+    Resize(height=16, width=16, method="bilinear"),
+    Scale(factor=1 / 255, offset=0.0),
+    Normalize(mean=(0.5, 0.4, 0.5), std=(0.2,)),
+    Layout(to="CHW"),
+)
 UNKNOWN = {"unavailable": "not measured"}
 
 ARCHIVES: Mapping[str, Callable[[Files], bytes]] = {
@@ -46,20 +56,27 @@ def package_files(model: Path) -> Files:
 def _delivery(model: Path) -> Delivery:
     target = find(device.load("host"), RUNTIME_OF_FORMAT[format_of(model)])
     artifact = target.describe(model).artifact
-    shape = artifact.inputs[0].shape[1:]
-    inputs = (np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32),)
+    sources = np.random.default_rng(0).integers(0, 256, (2, 20, 18, 3)).astype(np.uint8)
+    inputs = (prepare(sources, SOURCE, STEPS),)
+    golden = Golden(inputs, tuple(target.infer(artifact, inputs)), sources=(sources,))
     return Delivery(
         name=TITLE,
         title=TITLE,
         artifact=artifact,
-        golden=Golden(inputs, tuple(target.infer(artifact, inputs))),
+        golden=golden,
         description="A seed.",
         measurement=_measurement(),
         verdict=RowVerdict.model_validate({"status": "UNVERIFIED", "lines": []}),
         lineage=("dense",),
         notes=Notes(),
-        interface=described(TITLE, artifact),
+        interface=_interface(artifact),
     )
+
+
+def _interface(artifact: Artifact) -> Interface:
+    bare = described(TITLE, artifact)
+    entry = bare.inputs[0].model_copy(update={"source": SOURCE, "preprocess": STEPS})
+    return bare.model_copy(update={"inputs": (entry,)})
 
 
 def _measurement() -> MeasurementSummary:
