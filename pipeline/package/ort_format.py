@@ -5,13 +5,10 @@ model, so it runs in a process of its own; and since what it writes is another f
 that was measured, it is run on the golden inputs there.
 """
 
-import ctypes
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +20,6 @@ from targets.errors import ConversionError
 
 WORKER = "pipeline.package.ort_worker"
 TIMEOUT_S = 600.0
-FIXED, ASK = 0x0040000, 0xFFFFFFFF
-"""ADDR_NO_RANDOMIZE of personality(2), and the number that changes nothing."""
 _CODE = Path(__file__).parents[2]
 
 
@@ -67,16 +62,15 @@ def ort_format(artifact: Artifact, golden: Golden) -> OrtFormat:
 
 
 def _work(model: Path, folder: Path) -> None:
-    fixed = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     try:
-        with fixed_addresses():
-            done = subprocess.run(
-                [sys.executable, "-m", WORKER, str(model.absolute()), str(folder)],
-                capture_output=True,
-                timeout=TIMEOUT_S,
-                check=False,
-                env={**os.environ, "PYTHONPATH": str(_CODE), **fixed},
-            )
+        done = subprocess.run(
+            [sys.executable, "-m", WORKER, str(model.absolute()), str(folder)],
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(_CODE), **threads},
+        )
     except subprocess.TimeoutExpired:
         raise ConversionError(f"{model}: no .ort file within {TIMEOUT_S:g} s") from None
     if done.returncode != 0:
@@ -85,28 +79,6 @@ def _work(model: Path, folder: Path) -> None:
             f"{model}: ONNX Runtime can't write it as .ort: it ended with code "
             f"{done.returncode} and said: {told[0][:400]}"
         )
-
-
-@contextmanager
-def fixed_addresses() -> Iterator[None]:
-    """Processes started in it are placed in memory alike each time.
-
-    ONNX Runtime writes the operators of an .ort file in an order that follows from addresses, and
-    the same model has to give the same bytes.
-
-    Raises ConversionError where the system does not allow it.
-    """
-    personality = ctypes.CDLL(None).personality
-    found = personality(ASK)
-    if personality(found | FIXED) == -1:
-        raise ConversionError(
-            "this system does not let a process fix its addresses (personality), and without that "
-            "an .ort file differs each time"
-        )
-    try:
-        yield
-    finally:
-        personality(found)
 
 
 def _arrays(path: Path) -> list[np.ndarray]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.package.ort_canonical import canonical
+
 MEMORY_LIMIT_BYTES = 4 * 1024**3
 PLATFORM = "arm"
 
@@ -24,7 +26,7 @@ def main() -> None:
         convert(model, Path(name))
         (converted,) = Path(name).glob("*.ort")
         (operators,) = Path(name).glob("*.config")
-        (folder / "model.ort").write_bytes(converted.read_bytes())
+        (folder / "model.ort").write_bytes(canonical(converted.read_bytes()))
         (folder / "operators.config").write_text(uncommented(operators.read_text("utf-8")), "utf-8")
     np.savez(folder / "outputs.npz", *outputs(folder / "model.ort", folder / "inputs.npz"))
 

@@ -1,4 +1,3 @@
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,6 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.package import ort_format as module
+from pipeline.package.ort_canonical import canonical
 from pipeline.package.ort_format import ort_format
 from pipeline.package.ort_worker import uncommented
 from targets.errors import ConversionError
@@ -62,15 +62,9 @@ def test_a_tool_that_hangs_is_ended(made, monkeypatch):
         ort_format(*made)
 
 
-def test_a_system_that_places_programs_at_random_is_named(made, monkeypatch):
-    class Refusing:
-        def personality(self, wanted: int) -> int:
-            return -1
-
-    monkeypatch.setattr(module.ctypes, "CDLL", lambda name: Refusing())
-    monkeypatch.setattr(subprocess, "run", None)
-    with pytest.raises(ConversionError, match="fix its addresses"):
-        ort_format(*made)
+def test_what_is_no_ort_file_is_refused():
+    with pytest.raises(ValueError, match=r"no \.ort file"):
+        canonical(b"another file")
 
 
 def test_comments_are_left_out():
