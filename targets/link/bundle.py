@@ -32,11 +32,15 @@ def travelling() -> list[Path]:
 
 
 def _imported(file: Path) -> Iterator[Path]:
-    """The files of ours that a file imports, each by its module's whole name."""
+    """The files of ours that a file imports: modules, and packages of which it takes modules."""
     for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("targets."):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "targets":
             path = _TARGETS.parent.joinpath(*str(node.module).split("."))
-            yield path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+            if path.is_dir():
+                within = (path / f"{name.name}.py" for name in node.names)
+                yield from (path / "__init__.py", *(one for one in within if one.exists()))
+            else:
+                yield path.with_suffix(".py")
 
 
 def _packages(file: Path) -> Iterator[Path]:
