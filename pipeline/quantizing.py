@@ -28,14 +28,13 @@ from pipeline.quantize.layout import Layout, layout
 from pipeline.quantize.lint import Finding, lint
 from pipeline.quantize.observe import observe
 from pipeline.quantize.plan import Settings
-from pipeline.quantize.quantizing import refuse_quantized
+from pipeline.quantize.quantizing import refuse_quantized, refuse_weightless
 from pipeline.quantize.regions import closed
 from pipeline.quantize.rounding import round_weights
 from pipeline.quantize.simulate import freeze, learnt, simulate
 from pipeline.recipe import Quantize, Recover
 from pipeline.recover import Settling, recover
 from pipeline.recovering import HISTORY, history_of
-from targets.errors import TaskError
 
 PLAN = "quant_plan.json"
 TRAINED = "qat.json"
@@ -81,8 +80,7 @@ def _planned(
     if method.equalized:
         graph = equalize(graph, few).graph
     observed = observe(graph, calibration(desk), frozenset(keeps))
-    if not observed.weights and not observed.groups:
-        raise TaskError("quantize: no operator of the model has an int8 rule; leave the step out")
+    refuse_weightless(observed)
     settings = Settings(
         scheme="int8",
         mode="ptq",

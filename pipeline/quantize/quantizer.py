@@ -185,6 +185,8 @@ def _put(
 
 def _arriving(node: Node) -> QuantizationSpecBase:
     """How a value is quantized where it is used: as it was made, if that was fixed."""
+    if node.target in rules.ARRIVING:
+        return _fixed_spec(*rules.ARRIVING[node.target])
     annotation = node.meta.get(ANNOTATION)
     made = annotation.output_qspec if annotation else None
     return made if isinstance(made, FixedQParamsQuantizationSpec) else ACTIVATION

@@ -71,6 +71,15 @@ FIXED: Mapping[object, tuple[float, int]] = MappingProxyType(
 )
 """Operators whose range is known: the scale and zero point that kernels take for granted."""
 
+ARRIVING: Mapping[object, tuple[float, int]] = MappingProxyType(
+    {
+        aten.softmax.int: (1 / 256, -128),
+        aten.log_softmax.int: (16 / 256, 127),
+    }
+)
+"""Float operators whose value, where int8 reads it, has the scale and zero point that kernels take
+for granted: a converter may make such an operator int8 after all."""
+
 SHARED = frozenset(
     {
         aten.adaptive_avg_pool1d.default,
