@@ -30,7 +30,10 @@ def quantize(
     refuse_quantized(graph)
     observed = observe(graph, calibration)
     refuse_weightless(observed)
-    return apply(graph, decide(observed, Settings(scheme="int8", mode="ptq", range=settings.range)))
+    decided = Settings(
+        scheme="int8", mode="ptq", range=settings.range, weight_range="least-squares"
+    )
+    return apply(graph, decide(observed, decided))
 
 
 def refuse_weightless(observed: Observations) -> None:

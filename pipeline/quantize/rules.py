@@ -125,6 +125,10 @@ SPLITTING = frozenset(
 )
 """One tensor in and a list out: every part keeps the input's scale."""
 
+MOVING = SHARED | SPLITTING
+"""Operators that change nothing but places."""
+UNREAD = "float operators alone read what it moves"
+
 FLOAT: Mapping[object, str] = MappingProxyType(
     {
         aten.batch_norm.default: "no convolution or linear layer before it takes it in",
