@@ -170,7 +170,7 @@ class _Ladder:
         """The rung's candidate with its plan, as the runtime takes it."""
         ways: dict[str, Callable[[str, Rung], Path]] = {"regions": self._freed, "qat": self._taught}
         folder = ways.get(rung.kind, self._planned)(runtime, rung)
-        return quantizing.keep(self.desk, folder, self._placement(runtime).nodes)
+        return placing.applied(self.desk, folder, self._placement(runtime))
 
     def _planned(self, runtime: str, rung: Rung) -> Path:
         return self._plan(rung.method)
@@ -181,7 +181,7 @@ class _Ladder:
 
     def _freed(self, runtime: str, rung: Rung) -> Path:
         """With the regions in float that regain most per millisecond."""
-        base = quantizing.keep(self.desk, self._plan(rung.method), self._placement(runtime).nodes)
+        base = placing.applied(self.desk, self._plan(rung.method), self._placement(runtime))
         found = placing.priced(self.desk, base, self.settings, runtime)
         latency = self.outcomes[runtime][0].latency_ms or 0.0
         chosen = by_worth(found, LEAST_COST * latency)[: rung.count]

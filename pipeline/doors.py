@@ -158,7 +158,7 @@ def exit_code(report: Report) -> int:
 def _show(report: Report, folder: Path) -> None:
     console = RichConsole()
     console.print(table(report))
-    for runtime, why in (*report.failures.items(), *report.unreachable.items()):
+    for runtime, why in report.unreachable.items():
         console.print(f"{runtime}: {why}", markup=False)
     for gate in report.gate:
         if not gate.improves:

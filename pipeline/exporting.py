@@ -6,9 +6,14 @@ from pathlib import Path
 import torch
 
 from pipeline.graph import Graph
+from pipeline.graph.faults import places
 from pipeline.quantize import Quantized
 from targets.conversion import Io, Precision
 from targets.device import Activations
+from targets.errors import ConversionError
+
+MOST_LINES = 3
+"""Of the model's code, that a converter's refusal is told with."""
 
 
 def export_graph(
@@ -34,15 +39,37 @@ def export_graph(
         io: the type of a quantized file's inputs and outputs, where the format has a choice.
         weights: of a graph that was not quantized: what its weights alone are stored in.
 
-    Raises ConversionError for what the runtime's converter refuses.
+    Raises ConversionError for what the runtime's converter refuses; it names the line of the
+    model's code where the converter names an operator of the graph.
     """
     exporter = import_module(f"targets.{runtime}.export")
     written: Path
-    if quantized is None:
-        written = exporter.export(graph.module, inputs, path, precision=weights)
-        return written
-    module = quantized.folded if exporter.FOLDED else quantized.unfolded
-    written = exporter.export(
-        module, inputs, path, precision="int8", activations=activations, io=io
-    )
+    try:
+        if quantized is None:
+            written = exporter.export(graph.module, inputs, path, precision=weights)
+        else:
+            module = quantized.folded if exporter.FOLDED else quantized.unfolded
+            written = exporter.export(
+                module, inputs, path, precision="int8", activations=activations, io=io
+            )
+    except ConversionError as error:
+        raise _with_lines(error, graph, inputs) from error
     return written
+
+
+def _with_lines(
+    error: ConversionError, graph: Graph, inputs: tuple[torch.Tensor, ...]
+) -> ConversionError:
+    """The error with the lines of the model's code that its operator comes from: as it was traced,
+    or among what it is decomposed into, as converters do."""
+    if not error.operator:
+        return error
+    lines = places(graph.module, error.operator)
+    if not lines:
+        whole = torch.export.export(graph.module, inputs).run_decompositions()
+        lines = places(whole.graph_module, error.operator)
+    if not lines:
+        return error
+    more = f" and {len(lines) - MOST_LINES} more" if len(lines) > MOST_LINES else ""
+    told = f"{error} (from {', '.join(lines[:MOST_LINES])}{more})"
+    return ConversionError(told, error.operator)

@@ -83,9 +83,9 @@ def _quantized(
     desk.console.step(f"{told}: exporting, scoring and measuring beside dense")
     placements = placed(desk, planned, settings, runtimes)
     judged = []
-    for nodes in dict.fromkeys(one.nodes for one in placements.values()):
-        own = [runtime for runtime in runtimes if placements[runtime].nodes == nodes]
-        kept = quantizing.keep(desk, planned, nodes)
+    for found in dict.fromkeys(replace(one, told="") for one in placements.values()):
+        own = [one for one in runtimes if replace(placements[one], told="") == found]
+        kept = placing.applied(desk, planned, found)
         made = making.make(desk, told, kept, settings, own, least)
         reasons = {runtime: placements[runtime].told for runtime in own}
         judged.append(replace(making.judge(desk, dense, made), placed=reasons))

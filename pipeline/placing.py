@@ -8,7 +8,7 @@ timed in turns beside the model without them, and what is faster with 95 % confi
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline import candidate as candidates
@@ -51,6 +51,8 @@ MOST_PRICED = 6
 SAMPLES = 64
 """Calibration samples that tell regions apart."""
 BASE = "int8"
+OUTLETS = "what float operators alone read"
+"""The values, by which it is tried whether operators with weights leave them in float32."""
 TURNS = replace(TimingRule.quick(), min_samples=50, min_seconds=0.3, warmup_max_s=1.0)
 NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
@@ -60,10 +62,18 @@ Times = Mapping[str, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Placement:
-    """What stays float on one runtime: operators, and why, in words."""
+    """What stays float on one runtime: operators, and what operators with weights leave to float
+    ones alone; and why, in words."""
 
     nodes: tuple[str, ...]
     told: str = ""
+    float_outlets: bool = False
+
+
+def applied(desk: Desk, folder: Path, placement: Placement) -> Path:
+    """The candidate with its plan, left as float as the placement says."""
+    outlets = placement.float_outlets
+    return quantizing.keep(desk, folder, placement.nodes, float_outlets=outlets)
 
 
 def is_doubtful(desk: Desk, folder: Path) -> bool:
@@ -108,13 +118,12 @@ def place(desk: Desk, folder: Path, settings: Quantize, runtime: str) -> Placeme
 
     def work(into: Path) -> None:
         chosen = _place(desk, folder, settings, runtime)
-        document = {"nodes": chosen.nodes, "told": chosen.told}
-        atomic_write(into / "placement.json", json.dumps(document) + "\n")
+        atomic_write(into / "placement.json", json.dumps(asdict(chosen)) + "\n")
 
     inputs = {"parent": folder.name, "device": desk.device.model_dump(mode="json")}
     step = desk.workspace.step(f"place-{runtime}", inputs, work)
     found = json.loads((step / "placement.json").read_text())
-    return Placement(tuple(found["nodes"]), found["told"])
+    return Placement(tuple(found["nodes"]), found["told"], found["float_outlets"])
 
 
 def _place(desk: Desk, folder: Path, settings: Quantize, runtime: str) -> Placement:
@@ -122,18 +131,19 @@ def _place(desk: Desk, folder: Path, settings: Quantize, runtime: str) -> Placem
         return Placement((), "no operator is in the way of int8")
     graph = candidates.load(folder, desk.dense).graph
     parts = layout(graph)
-    tried = places(parts, regions(graph))
+    tried = {OUTLETS: (), **places(parts, regions(graph))}
     times = timed(desk, folder, settings, runtime, tried)
     faster = [name for name in tried if _is_faster(times, name)]
     if not faster:
-        return Placement((), f"none of {', '.join(tried) or 'them'} is faster in float")
+        return Placement((), f"none of {', '.join(tried)} is faster in float")
     union = {name: tried[name] for name in faster}
     if len(faster) > 1:
         union[" and ".join(faster)] = closed(parts, {one for name in faster for one in tried[name]})
         times = timed(desk, folder, settings, runtime, union)
     name = min((one for one in union if one in times), key=lambda one: median(times[one]))
     share = median(times[name]) / median(times[BASE])
-    return Placement(union[name], f"{name} in float: {share:.0%} of the time")
+    told = f"{name} in float: {share:.0%} of the time"
+    return Placement(union[name], told, name.startswith(OUTLETS))
 
 
 def _is_faster(times: Times, name: str) -> bool:
@@ -190,12 +200,15 @@ def timed(
     artifacts = {BASE: whole}
     for name, nodes in tried.items():
         try:
-            kept = quantizing.keep(desk, folder, tuple(nodes))
+            outlets = name.startswith(OUTLETS)
+            kept = quantizing.keep(desk, folder, tuple(nodes), float_outlets=outlets)
             made, after = _drafted(desk, kept, settings, runtime)
         except ConversionError as error:
             desk.console.remark(f"{runtime}: {name} in float: {error}")
             continue
-        if (why := undone(before, after)) is not None:
+        if made.sha256 == whole.sha256:
+            continue
+        if not outlets and (why := undone(before, after)) is not None:
             desk.console.remark(f"{runtime}: {name} did not stay float: {why}")
             continue
         artifacts[name] = made

@@ -28,14 +28,13 @@ from pipeline.quantize.layout import Layout, layout
 from pipeline.quantize.lint import Finding, lint
 from pipeline.quantize.observe import observe
 from pipeline.quantize.plan import Settings
-from pipeline.quantize.quantizing import refuse_quantized
+from pipeline.quantize.quantizing import refuse_quantized, refuse_weightless
 from pipeline.quantize.regions import closed
 from pipeline.quantize.rounding import round_weights
 from pipeline.quantize.simulate import freeze, learnt, simulate
 from pipeline.recipe import Quantize, Recover
 from pipeline.recover import Settling, recover
 from pipeline.recovering import HISTORY, history_of
-from targets.errors import TaskError
 
 PLAN = "quant_plan.json"
 TRAINED = "qat.json"
@@ -91,14 +90,8 @@ def _planned(
     if method.equalized:
         graph = equalize(graph, few).graph
     observed = observe(graph, calibration(desk), frozenset(keeps))
-    if not observed.weights and not observed.groups:
-        raise TaskError("quantize: no operator of the model has an int8 rule; leave the step out")
-    settings = Settings(
-        scheme="int8",
-        mode="ptq",
-        range=method.range,
-        weight_range="least-squares" if method.equalized else "min-max",
-    )
+    refuse_weightless(observed)
+    settings = Settings(scheme="int8", mode="ptq", range=method.range, weight_range="least-squares")
     made = decide(observed, settings)
     if not method.equalized:
         return before, made
@@ -183,18 +176,20 @@ def doubts(desk: Desk, parent: Path) -> tuple[Finding, ...]:
     return found
 
 
-def keep(desk: Desk, parent: Path, nodes: tuple[str, ...]) -> Path:
-    """The candidate with these nodes left float too, and all that has to stay float with them;
-    itself where there are none."""
-    if not nodes:
+def keep(desk: Desk, parent: Path, nodes: tuple[str, ...], *, float_outlets: bool = False) -> Path:
+    """The candidate with these nodes left float too, and all that has to stay float with them, or
+    what operators with weights leave to float ones alone; itself where there is nothing to keep."""
+    if not nodes and not float_outlets:
         return parent
 
     def work(folder: Path) -> None:
         before = candidates.load(parent, desk.dense)
-        kept = keeping(before.graph, QuantPlan.load(parent / PLAN), nodes)
+        plan = QuantPlan.load(parent / PLAN)
+        kept = keeping(before.graph, plan, nodes, float_outlets=float_outlets)
         _leave(parent, before, kept, folder)
 
-    return desk.workspace.step("keep-float", {"parent": parent.name, "nodes": list(nodes)}, work)
+    inputs = {"parent": parent.name, "nodes": list(nodes), "outlets": float_outlets}
+    return desk.workspace.step("keep-float", inputs, work)
 
 
 def train(desk: Desk, parent: Path, settings: Recover) -> Path:

@@ -76,9 +76,10 @@ def refusal(runtime: str, error: BaseException) -> ConversionError:
     named = OPERATOR.search(said)
     lines = [line.strip() for line in said.splitlines() if line.strip() and not NOISE.match(line)]
     message = textwrap.shorten(" ".join(lines), MESSAGE_LENGTH, placeholder=" ...")
-    operator = f" at operator {named.group(1) or named.group(2)}" if named else ""
+    operator = str(named.group(1) or named.group(2)) if named else ""
+    at = f" at operator {operator}" if operator else ""
     said = message or type(error).__name__
-    return ConversionError(f"{runtime} can't take the model{operator}: {said}")
+    return ConversionError(f"{runtime} can't take the model{at}: {said}", operator)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

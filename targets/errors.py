@@ -63,9 +63,13 @@ class DeviceUnreachable(EdgesmithError):
 
 
 class ConversionError(EdgesmithError):
-    """An exporter or a runtime can't take the model."""
+    """An exporter or a runtime can't take the model; `operator` is the one it names, or ""."""
 
     exit_code = 6
+
+    def __init__(self, message: str, operator: str = "") -> None:
+        super().__init__(message)
+        self.operator = operator
 
 
 class EnvironmentFault(EdgesmithError):

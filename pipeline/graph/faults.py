@@ -54,10 +54,31 @@ def refuse_data_dependence(module: fx.GraphModule) -> None:
     for node in module.graph.nodes:
         value = node.meta.get("val")
         if value is not None and symbolic_shapes.free_unbacked_symbols(value):
-            trace = str(node.meta.get("stack_trace", ""))
-            places = [m for m in _FRAME.finditer(trace) if _is_users(m["file"])]
-            place = _place(*places[-1].group("file", "line", "code")) if places else None
-            raise Reason("", str(node.target), place, depends_on_data=True).error()
+            raise Reason("", str(node.target), _line(node), depends_on_data=True).error()
+
+
+def places(module: fx.GraphModule, operator: str) -> tuple[str, ...]:
+    """The user's lines that an operator comes from, in the graph's order.
+
+    Args:
+        module: a traced graph, whose nodes still know where they come from.
+        operator: as a converter names it: "aten.cumsum.default", "aten::cumsum", or a node's name.
+    """
+    kind = operator.removeprefix("torch.ops.").replace("::", ".")
+    found = (
+        _line(node)
+        for node in module.graph.nodes
+        if node.op == "call_function"
+        and (node.name == kind or f"{node.target}.".startswith(f"{kind}."))
+    )
+    return tuple(dict.fromkeys(line for line in found if line is not None))
+
+
+def _line(node: fx.Node) -> str | None:
+    """The last line of the user's code that led to a node."""
+    trace = str(node.meta.get("stack_trace", ""))
+    lines = [m for m in _FRAME.finditer(trace) if _is_users(m["file"])]
+    return _place(*lines[-1].group("file", "line", "code")) if lines else None
 
 
 def _where(fault: Exception) -> tuple[str | None, str | None]:

@@ -36,7 +36,7 @@ def apply(graph: Graph, plan: QuantPlan) -> Quantized:
 
     Raises ArtifactError for the plan of another model, naming the first difference.
     """
-    prepared = prepare(graph.module, frozenset(plan.keeps))
+    prepared = prepare(graph.module, frozenset(plan.keeps), float_outlets=plan.float_outlets)
     check_fits(prepared, plan)
     by_tensor = {entry.tensor: entry for entry in plan.tensors}
     for place in prepared.activations:

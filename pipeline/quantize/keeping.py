@@ -10,19 +10,24 @@ from pipeline.quantize.regions import closed
 from targets.errors import ArtifactError
 
 
-def keeping(graph: Graph, plan: QuantPlan, nodes: Iterable[str]) -> QuantPlan:
-    """The plan, with these nodes left float too, and whatever has to stay float with them.
+def keeping(
+    graph: Graph, plan: QuantPlan, nodes: Iterable[str], *, float_outlets: bool = False
+) -> QuantPlan:
+    """The plan, with these nodes left float too, and whatever has to stay float with them; with
+    `float_outlets` what operators with weights leave to float operators alone is not rounded.
 
     All other tensors keep the scale that they had. Raises ArtifactError where the plan is for
     another model, and KeyError for a node that the graph with batch norms folded doesn't have.
     """
     keeps = closed(layout(graph), {*plan.keeps, *nodes})
-    prepared = prepare(graph.module, frozenset(keeps))
+    float_outlets = float_outlets or plan.float_outlets
+    prepared = prepare(graph.module, frozenset(keeps), float_outlets=float_outlets)
     planned = {entry.tensor: entry for entry in plan.tensors}
     tensors = tuple(_entry(planned, place.tensor) for place in prepared.activations)
     left = {str(place.observed.target) for place in prepared.weights}
     weights = tuple(entry for entry in plan.weights if entry.weight in left)
-    return plan.model_copy(update={"tensors": tensors, "weights": weights, "keeps": keeps})
+    update = {"tensors": tensors, "weights": weights, "keeps": keeps}
+    return plan.model_copy(update={**update, "float_outlets": float_outlets})
 
 
 def _entry(planned: dict[str, TensorQuantization], tensor: str) -> TensorQuantization:

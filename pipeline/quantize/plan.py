@@ -72,7 +72,8 @@ class QuantPlan(Frozen):
     """What quantizing a graph comes to. Applies to any trace of the same code.
 
     `keeps` are the nodes that were decided to stay float, though a rule covers them; `floats` the
-    operators that no rule covers.
+    operators that no rule covers. With `float_outlets` operators with weights leave float32 where
+    float operators alone read it: some runtimes fuse more so, others compute in float then.
     """
 
     settings: Settings
@@ -81,6 +82,7 @@ class QuantPlan(Frozen):
     weights: tuple[WeightQuantization, ...]
     floats: tuple[FloatOperator, ...]
     keeps: tuple[str, ...] = ()
+    float_outlets: bool = False
 
     def save(self, path: Path) -> None:
         """Writes the plan as JSON."""

@@ -62,13 +62,16 @@ class Prepared:
         self.module.set_submodule(place.target, observer)
 
 
-def prepare(module: GraphModule, keep_float: frozenset[str] = frozenset()) -> Prepared:
+def prepare(
+    module: GraphModule, keep_float: frozenset[str] = frozenset(), *, float_outlets: bool = False
+) -> Prepared:
     """A copy of the graph with batch norms folded away and observers put where the rules say.
 
     The nodes named in `keep_float` get none. `regions.closed` says which have to stay float
-    together. Raises ArtifactError for one that the folded graph doesn't have.
+    together. With `float_outlets` what operators with weights compute is not rounded where float
+    operators alone read it. Raises ArtifactError for one that the folded graph doesn't have.
     """
-    quantizer = EdgeQuantizer(keep_float)
+    quantizer = EdgeQuantizer(keep_float, float_outlets=float_outlets)
     with silence():
         prepared = prepare_pt2e(copied(module), quantizer)
     places = _places(prepared)

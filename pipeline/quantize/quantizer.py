@@ -30,15 +30,21 @@ ACTIVATION = QuantizationSpec(
 )
 
 
+KEPT = QuantizationAnnotation(_annotated=True)
+"""Of a node that was decided to stay float."""
+
+
 class EdgeQuantizer:
     """Annotates what the rules can make int8, and keeps a reason for what they can't.
 
     Has the methods that `prepare_pt2e` asks of a torchao Quantizer.
     """
 
-    def __init__(self, keeps: frozenset[str] = frozenset()) -> None:
-        """`keeps` are the names of nodes that stay float, whatever the rules say."""
+    def __init__(self, keeps: frozenset[str] = frozenset(), *, float_outlets: bool = False) -> None:
+        """`keeps` are the names of nodes that stay float, whatever the rules say; with
+        `float_outlets` operators with weights leave float32 where float operators alone read it."""
         self._keeps = keeps
+        self._float_outlets = float_outlets
         self.declined: dict[str, str] = {}
         """Reason by the name of a node that no rule covers."""
 
@@ -57,6 +63,9 @@ class EdgeQuantizer:
                 reason = annotate(node)
                 if reason:
                     self.declined[node.name] = reason
+        if self._float_outlets:
+            for node in outlets(model):
+                node.meta[ANNOTATION].output_qspec = None
         return model
 
     def _keep(self, model: GraphModule) -> None:
@@ -67,7 +76,7 @@ class EdgeQuantizer:
                 "the plan is for another model"
             )
         for name in self._keeps:
-            nodes[name].meta[ANNOTATION] = QuantizationAnnotation(_annotated=True)
+            nodes[name].meta[ANNOTATION] = KEPT
 
     def validate(self, model: GraphModule) -> None:
         """Annotations need no second look: they come from one table."""
@@ -82,6 +91,19 @@ def is_float(node: Node) -> bool:
     if isinstance(value, list | tuple) and value:
         value = value[0]
     return isinstance(value, torch.Tensor) and value.dtype == torch.float32
+
+
+def outlets(model: GraphModule) -> list[Node]:
+    """Where values leave an annotated graph's operators with weights for float ones alone."""
+    ends = [fused_activation(node) or node for node in model.graph.nodes
+            if node.target in rules.WEIGHTED and ANNOTATION in node.meta]  # fmt: skip
+    return [
+        node
+        for node in ends
+        if ANNOTATION in node.meta
+        and node.meta[ANNOTATION].output_qspec is not None
+        and not any(_takes_integers(user) for user in _readers(node))
+    ]
 
 
 def annotate(node: Node) -> str | None:
@@ -122,9 +144,12 @@ def _fixed(node: Node) -> None:
     _put(node, {data: _arriving(data)}, _fixed_spec(*rules.FIXED[node.target]))
 
 
-def _shared(node: Node) -> None:
+def _shared(node: Node) -> str | None:
+    if not _reaches_integers(node) or _comes_from_float(node):
+        return rules.UNREAD
     data = _data(node)
     _put(node, {data: _arriving(data)}, SharedQuantizationSpec((data, node)))
+    return None
 
 
 def _concatenating(node: Node) -> None:
@@ -133,12 +158,62 @@ def _concatenating(node: Node) -> None:
     _put(node, {parts[0]: ACTIVATION} | dict.fromkeys(parts[1:], shared), shared)
 
 
-def _splitting(node: Node) -> None:
+def _splitting(node: Node) -> str | None:
+    if not _reaches_integers(node) or _comes_from_float(node):
+        return rules.UNREAD
     data = _data(node)
     _put(node, {data: _arriving(data)})
     for part in node.users:
         if ANNOTATION not in part.meta:
             _put(part, {}, SharedQuantizationSpec((data, node)))
+    return None
+
+
+def _reaches_integers(node: Node) -> bool:
+    """Whether what only moves values leads anywhere but to operators that stay float.
+
+    Where it does not, runtimes fuse the moving with the float operators behind it.
+    """
+    return not all(_stays_float(user) for user in _readers(node))
+
+
+def _readers(node: Node) -> list[Node]:
+    """What computes with a value, wherever it is moved first."""
+    waiting, found = list(node.users), dict[Node, None]()
+    while waiting:
+        user = waiting.pop()
+        if user.target in rules.MOVING or _is_element(user):
+            waiting += user.users
+        else:
+            found[user] = None
+    return list(found)
+
+
+def _is_element(node: Node) -> bool:
+    return node.op == "call_function" and not isinstance(node.target, OpOverload)
+
+
+def _comes_from_float(node: Node) -> bool:
+    data = _data(node)
+    while data.target in rules.MOVING or _is_element(data):
+        data = _data(data)
+    return data.op == "call_function" and _stays_float(data)
+
+
+def _stays_float(node: Node) -> bool:
+    """Whether no rule covers an operator, or it was decided to stay float."""
+    if node.op == "output":
+        return False
+    if ANNOTATION in node.meta and node.meta[ANNOTATION] == KEPT:
+        return True
+    if node.target in rules.BINARY:
+        return sum(isinstance(one, Node) and is_float(one) for one in node.args) < 2
+    return not any(node.target in operators for operators, _ in RULES)
+
+
+def _takes_integers(node: Node) -> bool:
+    annotation = node.meta.get(ANNOTATION)
+    return node.op == "output" or bool(annotation and annotation.input_qspec_map)
 
 
 RULES: tuple[tuple[Container[object], Callable[[Node], str | None]], ...] = (
@@ -185,6 +260,8 @@ def _put(
 
 def _arriving(node: Node) -> QuantizationSpecBase:
     """How a value is quantized where it is used: as it was made, if that was fixed."""
+    if node.target in rules.ARRIVING:
+        return _fixed_spec(*rules.ARRIVING[node.target])
     annotation = node.meta.get(ANNOTATION)
     made = annotation.output_qspec if annotation else None
     return made if isinstance(made, FixedQParamsQuantizationSpec) else ACTIVATION

@@ -7,6 +7,7 @@ from torch import Tensor
 from pipeline.graph import Graph
 from pipeline.quantize.apply import Quantized, apply
 from pipeline.quantize.decide import decide
+from pipeline.quantize.observations import Observations
 from pipeline.quantize.observe import observe
 from pipeline.quantize.plan import Settings
 from pipeline.recipe import Quantize
@@ -28,9 +29,22 @@ def quantize(
     """
     refuse_quantized(graph)
     observed = observe(graph, calibration)
-    if not observed.weights and not observed.groups:
-        raise TaskError("quantize: no operator of the model has an int8 rule; leave the step out")
-    return apply(graph, decide(observed, Settings(scheme="int8", mode="ptq", range=settings.range)))
+    refuse_weightless(observed)
+    decided = Settings(
+        scheme="int8", mode="ptq", range=settings.range, weight_range="least-squares"
+    )
+    return apply(graph, decide(observed, decided))
+
+
+def refuse_weightless(observed: Observations) -> None:
+    """Raise TaskError where no operator with weights can be int8: nothing would be faster."""
+    if observed.weights:
+        return
+    kinds = dict.fromkeys(f"{one.operator.split('.')[1]} {one.reason}" for one in observed.floats)
+    raise TaskError(
+        "quantize: no operator of the model that has weights has an int8 rule"
+        f"{': ' if kinds else ''}{', '.join(kinds)}; leave the step out"
+    )
 
 
 def refuse_quantized(graph: Graph) -> None:

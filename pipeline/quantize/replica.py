@@ -43,7 +43,7 @@ def replica(graph: Graph, plan: QuantPlan) -> Prepared:
     Nodes keep their names; weights are its own, and may be changed in place. Raises ArtifactError
     for the plan of another model, naming the first difference.
     """
-    prepared = prepare(graph.module, frozenset(plan.keeps))
+    prepared = prepare(graph.module, frozenset(plan.keeps), float_outlets=plan.float_outlets)
     check_fits(prepared, plan)
     activations = {entry.tensor: entry for entry in plan.tensors}
     for place in prepared.activations:

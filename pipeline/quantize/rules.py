@@ -71,6 +71,15 @@ FIXED: Mapping[object, tuple[float, int]] = MappingProxyType(
 )
 """Operators whose range is known: the scale and zero point that kernels take for granted."""
 
+ARRIVING: Mapping[object, tuple[float, int]] = MappingProxyType(
+    {
+        aten.softmax.int: (1 / 256, -128),
+        aten.log_softmax.int: (16 / 256, 127),
+    }
+)
+"""Float operators whose value, where int8 reads it, has the scale and zero point that kernels take
+for granted: a converter may make such an operator int8 after all."""
+
 SHARED = frozenset(
     {
         aten.adaptive_avg_pool1d.default,
@@ -115,6 +124,10 @@ SPLITTING = frozenset(
     }
 )
 """One tensor in and a list out: every part keeps the input's scale."""
+
+MOVING = SHARED | SPLITTING
+"""Operators that change nothing but places."""
+UNREAD = "float operators alone read what it moves"
 
 FLOAT: Mapping[object, str] = MappingProxyType(
     {

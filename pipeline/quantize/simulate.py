@@ -27,7 +27,7 @@ def simulate(graph: Graph, plan: QuantPlan) -> Graph:
 
     Raises ArtifactError for the plan of another model, naming the first difference.
     """
-    prepared = prepare(graph.module, frozenset(plan.keeps))
+    prepared = prepare(graph.module, frozenset(plan.keeps), float_outlets=plan.float_outlets)
     check_fits(prepared, plan)
     simulated = graph.copy()
     _Simulation(simulated.module, prepared, plan).insert()

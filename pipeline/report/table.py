@@ -34,9 +34,12 @@ def table(report: Report) -> Table:
     shown.add_column("verdict", no_wrap=True)
     for row in report.selected().values():
         _add(shown, report, row)
-    for runtime, reason in report.failures.items():
+    for runtime in report.failures:
         if runtime not in report.selected():
-            shown.add_row(wording.runtime_name(runtime), Text(f"none: {reason}"))
+            shown.add_row(wording.runtime_name(runtime), "none")
+    if report.failures:
+        told = (f"{wording.runtime_name(one)}: {why}" for one, why in report.failures.items())
+        shown.caption, shown.caption_justify = Text("\n".join(told)), "left"
     return shown
 
 

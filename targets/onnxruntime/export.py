@@ -85,13 +85,21 @@ def _require_int8(graph: onnx.GraphProto) -> None:
 
 
 def _is_enclosed(node: NodeProto, graph: onnx.GraphProto, makers: dict[str, NodeProto]) -> bool:
-    read = [makers.get(name) for name in node.input[:2]]
+    read = [_source(name, makers) for name in node.input[:2]]
     users = _users(node, graph)
     while len(users) == 1 and users[0].op_type in FUSED:
         users = _users(users[0], graph)
     return all(maker is not None and maker.op_type == "DequantizeLinear" for maker in read) and all(
         user.op_type == "QuantizeLinear" for user in users
     )
+
+
+def _source(name: str, makers: dict[str, NodeProto]) -> NodeProto | None:
+    """What makes a value, before it is turned: ONNX Runtime turns stored matrices itself."""
+    maker = makers.get(name)
+    if maker is not None and maker.op_type == "Transpose":
+        return makers.get(maker.input[0])
+    return maker
 
 
 def _users(node: NodeProto, graph: onnx.GraphProto) -> list[NodeProto]:

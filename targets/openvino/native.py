@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import nncf
-import openvino
-from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
-from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 from numpy.typing import NDArray
 
 from targets.openvino.saving import rename, serialise
+from targets.openvino.telemetry import declined
+
+with declined():
+    import nncf
+    import openvino
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
 ATTENTION = frozenset({"ScaledDotProductAttention", "Softmax", "SoftMax"})
 """What makes NNCF look for a transformer's patterns."""

@@ -7,6 +7,7 @@ its height and width: the same mean, without turning anything, is over the two a
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from targets.tflite.idle import remove_idle_tensors
 from targets.tflite.io import packed
 
 TO_CHANNELS_FIRST = [0, 3, 1, 2]
@@ -33,6 +34,7 @@ def pool_in_place(content: bytes) -> bytes:
     read |= {int(index) for index in graph.outputs}
     idle = [one for one, _ in pairs if int(one.outputs[0]) not in read]
     graph.operators = [one for one in graph.operators if not any(one is each for each in idle)]
+    remove_idle_tensors(model)
     return packed(model, len(content))
 
 

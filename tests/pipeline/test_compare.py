@@ -90,7 +90,7 @@ def test_without_json_a_table_is_printed(files, times):
 
 
 def test_a_machine_that_drifts_decides_nothing(files, times, monkeypatch):
-    monkeypatch.setattr("targets.comparison.time.sleep", lambda _: None)
+    monkeypatch.setattr("targets.cooling.time.sleep", lambda _: None)
     times(a=1.0, b=replace(STEADY, latency_ns=(500_000,) * 50 + (700_000,) * 50))
     result = compare(files)
     found = json.loads(result.stdout)

@@ -98,7 +98,7 @@ FAULTS = {
     ),
     "unknown device": (
         ("device: host", "device: hsot"),
-        "recipe.yaml:4: device: found 'hsot'; did you mean 'host'? allowed: host",
+        "recipe.yaml:4: device: found 'hsot'; did you mean 'host'? allowed: android-arm64, ",
     ),
     "unknown importance": (
         ("to: budget", "to: budget, importance: magnitud"),
@@ -229,7 +229,7 @@ OVERRIDES = {
     "steps.0.prune.rato=0.5": (
         "--set steps.0.prune.rato=0.5: steps.0.prune.rato: unknown key; did you mean 'ratio'?"
     ),
-    "device=hots": "--set device=hots: device: found 'hots'; did you mean 'host'? allowed: host",
+    "device=hots": "--set device=hots: device: found 'hots'; did you mean 'host'? allowed: ",
     "budget.latency_ms.p95=-1": (
         "--set budget.latency_ms.p95=-1: budget.latency_ms.p95: found -1; allowed: a number above 0"
     ),

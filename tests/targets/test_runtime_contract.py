@@ -22,6 +22,7 @@ MACS = 8 * 64 * 27 + 8 * 64 * 9 + 8 * 5
 CONDITIONS = {
     *("cpu", "arch", "kernel", "python", "affinity", "governor", "temperature", "load_average"),
     *("runtime", "threads", "precision", "batch", "preemptions"),
+    *("throttling", "waiting_for_a_core"),
 }
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from pipeline.graph import Graph, trace
 from pipeline.quantize import QuantPlan, apply, quantize
+from pipeline.quantize.keeping import keeping
 from pipeline.recipe import Quantize
 from targets.errors import ArtifactError, TaskError, UsageError
 
@@ -215,3 +216,38 @@ def test_a_model_without_int8_operators_is_refused() -> None:
     graph = trace(nn.LayerNorm(4), (torch.zeros(1, 4),))
     with pytest.raises(TaskError, match="no operator"):
         quantize(graph, [(torch.zeros(2, 4),)], SETTINGS)
+
+
+class Attending(nn.Module):
+    """Products before and behind an operator that has no int8 rule, and moves around it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.behind = nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.cos(self.before(x).transpose(1, 2)).transpose(1, 2)
+        return self.behind(x)
+
+
+def test_moves_between_float_operators_stay_float() -> None:
+    x = torch.randn(4, 6, 8)
+    plan = quantize(trace(Attending().eval(), (x[:1],)), [(x,)], SETTINGS).plan
+    moves = [one.reason for one in plan.floats if one.operator.startswith("aten.transpose")]
+    assert moves == ["float operators alone read what it moves"] * 2
+    assert {one.tensor for one in plan.tensors} == {"x", "linear", "transpose_1", "linear_1"}
+
+
+def test_a_value_that_float_operators_read_need_not_be_rounded() -> None:
+    x = torch.randn(4, 6, 8)
+    graph = trace(Attending().eval(), (x[:1],))
+    plan = quantize(graph, [(x,)], SETTINGS).plan
+    opened = keeping(graph, plan, (), float_outlets=True)
+    assert {one.tensor for one in plan.tensors} - {one.tensor for one in opened.tensors} == {
+        "linear"
+    }
+    with torch.no_grad():
+        exact, rounded, left = (
+            m(x) for m in (graph.module, apply(graph, plan).folded, apply(graph, opened).folded)
+        )
+    assert (left - exact).square().sum() < (rounded - exact).square().sum()

@@ -34,9 +34,9 @@ def test_the_keys_are_the_promised_ones(report: Report):
 
 def test_a_reading_that_is_missing_is_never_a_number(report: Report):
     energy = report.baseline[0].measurement.energy_mj
-    assert energy == Unavailable(unavailable="no energy meter is attached")
+    assert energy == Unavailable(unavailable="no limit asked for it")
     written = json.loads(report.model_dump_json())["baseline"][0]["measurement"]["energy_mj"]
-    assert written == {"unavailable": "no energy meter is attached"}
+    assert written == {"unavailable": "no limit asked for it"}
 
 
 def test_a_verdict_is_taken_as_the_judge_made_it():

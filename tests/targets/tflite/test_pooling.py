@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ai_edge_litert import schema_py_generated as schema
 from torch import nn
 
 from targets import device
@@ -19,6 +20,9 @@ def test_exported_nets_pool_without_turning_the_image_back(models: Path, name: s
     assert found.transposes == 1  # of the input alone, which comes with its channels first
     content = (models / f"{name}.tflite").read_bytes()
     assert pool_in_place(content) is content  # nothing is left to do
+    graph = schema.ModelT.InitFromPackedBuf(content, 0).subgraphs[0]
+    read = {int(index) for one in graph.operators for index in one.inputs}
+    assert read | {int(index) for index in graph.outputs} == set(range(len(graph.tensors)))
 
 
 def test_what_else_reads_the_turned_image_keeps_it(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""What a converter refuses is told with the line of the model's code."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.exporting import export_graph
+from pipeline.graph import trace
+from targets.errors import ConversionError
+
+
+class Median(nn.Module):
+    """Ends in an operator that no converter has a rule for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.eigvalsh(self.head(x))
+
+
+@pytest.mark.parametrize("runtime", ["tflite", "openvino", "onnxruntime"])
+def test_a_refusal_names_the_operator_and_the_line(runtime: str, tmp_path: Path) -> None:
+    x = torch.randn(1, 4, 4)
+    graph = trace(Median().eval(), (x,))
+    with pytest.raises(ConversionError) as caught:
+        export_graph(graph, None, (x,), tmp_path / "m", runtime=runtime, activations="int8")
+    told = str(caught.value)
+    assert "eigvalsh" in told or "eigh" in told
+    assert "test_exporting.py:" in told
+    assert "`return torch.linalg.eigvalsh(self.head(x))`" in told
