@@ -28,6 +28,7 @@ from pipeline.processing.before import (
     Scale,
 )
 from pipeline.processing.flow import flow, start
+from pipeline.processing.prepare import prepare
 from pipeline.processing.sources import Audio, Image, Source, Values
 from targets.artifact import FORMAT_OF_RUNTIME, Artifact, Quantization, TensorSpec
 from targets.tflite.io import packed
@@ -80,7 +81,8 @@ class In:
         if self.source.dtype == "bool":
             return random.integers(2, size=shape).astype(bool)
         limits = np.iinfo(self.source.dtype)
-        return random.integers(limits.min, limits.max, size=shape, dtype=self.source.dtype)
+        least, most = max(limits.min, -(2**50)), min(limits.max, 2**50)  # doubles hold them all
+        return random.integers(least, most, size=shape, dtype=self.source.dtype)
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,14 @@ def case(name, runtime, entered: list[In], left: list[Out], deliver, folder: Pat
         path.write_bytes(signed(len(inputs), len(outputs)))
     digest = sha256(MODEL).hexdigest()  # of what an app has as its asset
     artifact = Artifact(path, format_, digest, len(MODEL), inputs, outputs)
-    vectors = [tuple(golden(one, random) for one in ends) for ends in (inputs, outputs)]
+    given = tuple(one.sample(random) for one in entered)
+    sources = tuple(np.stack([array, array]) for array in given)
+    parts = zip(sources, entered, inputs, strict=True)
+    vectors = Golden(
+        tuple(values(array, one, made) for array, one, made in parts),
+        tuple(golden(one, random) for one in outputs),
+        sources=sources,
+    )
     interface = Interface(
         class_name=f"{name.capitalize()}Model",
         inputs=tuple(
@@ -201,9 +210,14 @@ def case(name, runtime, entered: list[In], left: list[Out], deliver, folder: Pat
             for index, one in enumerate(left)
         ),
     )  # fmt: skip
-    made = (artifact, Golden(*vectors))
-    delivery = deliver(made, name=name, interface=interface)
-    return Case(delivery, runtime, tuple(one.sample(random) for one in entered))
+    delivery = deliver((artifact, vectors), name=name, interface=interface)
+    return Case(delivery, runtime, given)
+
+
+def values(array: np.ndarray, one: In, made: TensorSpec) -> np.ndarray:
+    """What the tensor takes of what the app has, as values."""
+    prepared = prepare(array, one.source, one.operations)
+    return prepared if made.quantization else prepared.astype(made.dtype)
 
 
 def golden(one: TensorSpec, random: np.random.Generator) -> np.ndarray:

@@ -131,13 +131,14 @@ def assert_close(found, expected, exact: bool = False) -> None:
         assert far <= CLOSE * max(1.0, np.abs(expected).max(initial=0))
 
 
-@pytest.mark.parametrize("name", ["voices", "words", "sums", "streets"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_golden_test_gives_the_model_the_golden_inputs(name: str, jvm, cases, tmp_path: Path):
     case, golden = cases[name], cases[name].delivery.golden
     put_golden(case, tmp_path)
     done = golden_test(jvm, case, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("passed") == 2
+    prepared = any(port.preprocess for port in case.interface.inputs)
+    assert done.stdout.count("passed") == 2 + prepared
     for index, (spec, array) in enumerate(zip(case.artifact.inputs, golden.inputs, strict=True)):
         for sample in range(2):
             found = (tmp_path / f"{sample}.input.{index}").read_bytes()
@@ -149,6 +150,15 @@ def test_the_golden_test_fails_where_an_output_differs(jvm, cases, tmp_path: Pat
     done = golden_test(jvm, cases["voices"], tmp_path)
     assert done.returncode == 1
     assert "AssertionError: found0[0] is" in done.stdout
+
+
+def test_the_golden_test_fails_where_a_source_is_prepared_otherwise(jvm, cases, tmp_path: Path):
+    case = cases["photos"]
+    put_golden(case, tmp_path)
+    (tmp_path / "golden" / "source-0.npy").write_bytes(npy(case.delivery.golden.sources[0] // 2))
+    done = golden_test(jvm, case, tmp_path)
+    assert done.returncode == 1
+    assert "AssertionError: given0[0] is" in done.stdout
 
 
 def test_the_golden_test_fails_for_another_model(jvm, cases, tmp_path: Path):
@@ -165,7 +175,8 @@ def put_golden(case, folder: Path, off: int = 0) -> None:
         (folder / name).mkdir()
     (folder / "models" / "x").write_bytes(MODEL)
     golden, artifact = case.delivery.golden, case.artifact
-    for kind, arrays in (("input", golden.inputs), ("output", golden.outputs)):
+    kinds = {"source": golden.sources, "input": golden.inputs, "output": golden.outputs}
+    for kind, arrays in kinds.items():
         for index, array in enumerate(arrays):
             (folder / "golden" / f"{kind}-{index}.npy").write_bytes(npy(array))
     for index, (spec, array) in enumerate(zip(artifact.outputs, golden.outputs, strict=True)):
