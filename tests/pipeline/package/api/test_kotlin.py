@@ -1,6 +1,9 @@
 """The generated Kotlin compiles, and on a JVM it does what the reference in numpy does."""
 
 import json
+import shutil
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,60 @@ from pipeline.processing.prepare import prepare
 
 pytestmark = pytest.mark.slow  # the compiler takes its time
 
+STUBS = Path(__file__).parent / "stubs"
+STANDARD_LIBRARY = Path("/usr/share/java/kotlin-stdlib.jar")
 MODEL = b"model"
 """What conftest.py takes the digest of."""
 CLOSE = 1e-5
 """Of the largest value: some hundred and sixty roundings to float32, of 2 ** -24 each."""
 NAMES = ("photos", "pages", "fields", "voices", "hums", "streets", "squares", "words", "sums")
+
+
+@dataclass(frozen=True)
+class Jvm:
+    """Compiled Kotlin."""
+
+    jar: Path
+    library: Path
+
+    def run(self, folder: Path, *arguments: str, **facts: object) -> subprocess.CompletedProcess:
+        stated = [f"-D{name}={value}" for name, value in facts.items()]
+        return subprocess.run(
+            ["java", "-Xshare:auto", "-cp", f"{self.jar}:{self.library}", f"-Dreplay={folder}",
+             *stated, "stub.DriveKt", *arguments],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    def results(self, done: subprocess.CompletedProcess) -> dict[str, object]:
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = [line.partition(" ") for line in done.stdout.splitlines()]
+        return {name[0].lower() + name[1:]: json.loads(told) for name, _, told in lines}
+
+
+@pytest.fixture(scope="session")
+def compile_kotlin(tmp_path_factory):
+    """Compiles .kt files, given by path, together with the stubs."""
+    if shutil.which("kotlinc") is None or shutil.which("java") is None:
+        pytest.skip("no kotlinc on the PATH; apt-get install kotlin")
+
+    def compiled(files: dict[str, bytes]) -> Jvm:
+        folder = tmp_path_factory.mktemp("kotlin")
+        sources = sorted(STUBS.glob("*.kt"))
+        for path, content in files.items():
+            if path.endswith(".kt"):
+                sources.append(folder / path)
+                sources[-1].parent.mkdir(parents=True, exist_ok=True)
+                sources[-1].write_bytes(content)
+        done = subprocess.run(
+            ["kotlinc", "-d", str(folder / "out.jar"), *map(str, sources)],
+            capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        warnings = [line for line in done.stderr.splitlines() if f"{folder}" in line]
+        assert not warnings, warnings  # of the stubs it may warn
+        return Jvm(folder / "out.jar", STANDARD_LIBRARY)
+
+    return compiled
 
 
 @pytest.fixture(scope="module")
