@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline.disk import environment_faults
-from pipeline.printing import print_json
+from pipeline.printing import print_json, visible
 from targets.errors import EdgesmithError
 
 INTERRUPTED = 130
@@ -52,5 +52,5 @@ def _leave(message: str, code: int, kind: str, as_json: bool, log: str | None = 
     if as_json:
         told = {"kind": kind, "message": message, "exit_code": code}
         print_json({"error": {**told, "log": log} if log else told})
-    sys.stderr.write(f"edgesmith: {message}\n")
+    sys.stderr.write(f"edgesmith: {visible(message)}\n")
     sys.exit(code)

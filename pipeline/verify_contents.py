@@ -72,7 +72,8 @@ def _told(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])[:120]
     if key == "schema_version":
         known = Manifest.model_fields["schema_version"].default
-        return f"has schema_version {first['input']!r}; this edgesmith reads {known}: update it"
+        found = repr(first["input"])[:40]
+        return f"has schema_version {found}; this edgesmith reads {known}: update it"
     return f"is no manifest: {key or 'document'}: {' '.join(first['msg'].split())[:200]}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.package.manifest import Manifest
-from pipeline.printing import print_json
+from pipeline.printing import print_json, visible
 from pipeline.verify_difference import Difference
 from pipeline.verify_golden import Ran
 from pipeline.verify_signature import Signature
@@ -82,7 +82,7 @@ def show(found: Verified, as_json: bool) -> None:
         return
     console = Console(soft_wrap=True, highlight=False)
     for line in _lines(found):
-        console.print(line, markup=False)
+        console.print(visible(line), markup=False)
 
 
 def _lines(found: Verified) -> list[str]:

@@ -12,6 +12,7 @@ baseline's own file. Each is a process of its own, judged by its exit code.
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -75,17 +76,19 @@ class Sat:
 
 
 def simulated(sessions: int) -> Iterator[Row]:
-    """The rows of every shape of noise."""
+    """The rows of every shape of noise. A rate of exactly 5 % may come out higher by chance: two
+    standard errors of so many sessions are allowed."""
+    chance = 2 * math.sqrt(MOST_FALSE * (1 - MOST_FALSE) / sessions)
     for seed, (name, noise) in enumerate(MODELS.items()):
         for what, times, least, most in (
             ("equal", 1.0, 0.0, MOST_FALSE),
-            ("at what is allowed", 1 + ALLOWED, 0.0, MOST_FALSE),
+            ("at what is allowed", 1 + ALLOWED, 0.0, MOST_FALSE + chance),
             (f"{SLOWER:.0%} slower", 1 + SLOWER, LEAST_FOUND, 1.0),
         ):
             failed, pairs = outcomes(noise, times, sessions, seed)
             yield {
                 "name": f"simulated, {name}: {what}, called a regression",
-                "target": f">= {least:.0%}" if least else f"<= {most:.0%}",
+                "target": f">= {least:.0%}" if least else f"<= {most:.1%}",
                 "observed": failed,
                 "single": single(noise, times, sessions, seed),
                 "mean_pairs": pairs,

@@ -6,6 +6,7 @@ from pipeline.package.android.kotlin import ARRAYS, Kotlin
 from pipeline.package.api.described import described
 from pipeline.package.api.needs import needs
 from pipeline.package.api.ports import Input, Output
+from pipeline.package.api.sourced import ROUNDING, sourced
 from pipeline.package.api.templates import environment
 from pipeline.package.contents import Delivery
 from pipeline.package.mobile import NAMES, Mobile, threads
@@ -19,7 +20,10 @@ READS = {
     "IntArray": "ints",
     "LongArray": "longs",
     "BooleanArray": "booleans",
+    "ByteArray": "bytes",
+    "ShortArray": "shorts",
 }
+PIXELS = "{kind}({file}.size(2), {file}.size(1), {file}.{method}(sample))"
 
 
 def namespace(class_name: str) -> str:
@@ -83,7 +87,8 @@ def _facts(
         "reads": READS,
         "samples": len(delivery.golden.inputs[0]),
         "tolerances": delivery.golden.tolerances(delivery.artifact),
-        "shape": Kotlin().sizes,
+        "sourced": sourced(delivery, inputs, READS, PIXELS),
+        "rounding": ROUNDING,
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipeline.package.api.described import described
 from pipeline.package.api.needs import needs
 from pipeline.package.api.ports import Input, Output
+from pipeline.package.api.sourced import ROUNDING, sourced
 from pipeline.package.api.templates import environment
 from pipeline.package.contents import Delivery
 from pipeline.package.ios.swift import Swift
@@ -50,7 +51,16 @@ DEPENDENCIES = {
         },
     ),
 }
-READS = {"[Float]": "floats", "[Int32]": "ints", "[Int64]": "longs", "[Bool]": "booleans"}
+READS = {
+    "[Float]": "floats",
+    "[Int32]": "ints",
+    "[Int64]": "longs",
+    "[Bool]": "booleans",
+    "[UInt8]": "bytes",
+    "[Int8]": "signedBytes",
+    "[Int16]": "shorts",
+}
+PIXELS = "{kind}(width: {file}.size(2), height: {file}.size(1), values: {file}.{method}(sample))"
 
 
 def module(class_name: str) -> str:
@@ -116,4 +126,6 @@ def _facts(
         "samples": len(delivery.golden.inputs[0]),
         "tolerances": delivery.golden.tolerances(delivery.artifact),
         "sizes": Swift().sizes,
+        "sourced": sourced(delivery, inputs, READS, PIXELS),
+        "rounding": ROUNDING,
     }

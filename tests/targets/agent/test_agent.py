@@ -102,3 +102,17 @@ def test_inputs_that_hold_objects_are_never_unpickled(models: Path, tmp_path: Pa
         }
     )
     assert "allow_pickle=False" in json.loads(completed.stdout)["error"]["message"]
+
+
+def test_a_limit_that_it_was_started_under_is_not_raised() -> None:
+    code = (
+        "import resource as r; r.setrlimit(r.RLIMIT_DATA, (10**9, 10**9))\n"
+        "from targets.agent.__main__ import _confine\n"
+        "from targets.agent.commands import Request\n"
+        "_confine(Request('describe', 'tflite', memory_limit_bytes=2 * 10**9))\n"
+        "print(r.getrlimit(r.RLIMIT_DATA))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT.parent
+    )
+    assert done.stdout.split() == [b"(1000000000,", b"1000000000)"]

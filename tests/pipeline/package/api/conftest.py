@@ -1,8 +1,5 @@
 """Models that exist in name only, whose APIs together need every operation and every dtype."""
 
-import json
-import shutil
-import subprocess
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -28,13 +25,12 @@ from pipeline.processing.before import (
     Scale,
 )
 from pipeline.processing.flow import flow, start
+from pipeline.processing.prepare import prepare
 from pipeline.processing.sources import Audio, Image, Source, Values
 from targets.artifact import FORMAT_OF_RUNTIME, Artifact, Quantization, TensorSpec
 from targets.tflite.io import packed
 
 MODEL = b"model"
-STUBS = Path(__file__).parent / "stubs"
-STANDARD_LIBRARY = Path("/usr/share/java/kotlin-stdlib.jar")
 NASTY = ("plain", 'say "hi"', "back\\slash", "${dollar} $x \\(y)", "two\nlines\t", "größe 😀", "*/")
 WINDOW = {"window": 256, "hop": 128, "bands": 20, "lowest_hz": 60.0, "floor": 1e-4}
 
@@ -80,7 +76,8 @@ class In:
         if self.source.dtype == "bool":
             return random.integers(2, size=shape).astype(bool)
         limits = np.iinfo(self.source.dtype)
-        return random.integers(limits.min, limits.max, size=shape, dtype=self.source.dtype)
+        least, most = max(limits.min, -(2**50)), min(limits.max, 2**50)  # doubles hold them all
+        return random.integers(least, most, size=shape, dtype=self.source.dtype)
 
 
 @dataclass(frozen=True)
@@ -188,7 +185,14 @@ def case(name, runtime, entered: list[In], left: list[Out], deliver, folder: Pat
         path.write_bytes(signed(len(inputs), len(outputs)))
     digest = sha256(MODEL).hexdigest()  # of what an app has as its asset
     artifact = Artifact(path, format_, digest, len(MODEL), inputs, outputs)
-    vectors = [tuple(golden(one, random) for one in ends) for ends in (inputs, outputs)]
+    given = tuple(one.sample(random) for one in entered)
+    sources = tuple(np.stack([array, array]) for array in given)
+    parts = zip(sources, entered, inputs, strict=True)
+    vectors = Golden(
+        tuple(values(array, one, made) for array, one, made in parts),
+        tuple(golden(one, random) for one in outputs),
+        sources=sources,
+    )
     interface = Interface(
         class_name=f"{name.capitalize()}Model",
         inputs=tuple(
@@ -201,9 +205,14 @@ def case(name, runtime, entered: list[In], left: list[Out], deliver, folder: Pat
             for index, one in enumerate(left)
         ),
     )  # fmt: skip
-    made = (artifact, Golden(*vectors))
-    delivery = deliver(made, name=name, interface=interface)
-    return Case(delivery, runtime, tuple(one.sample(random) for one in entered))
+    delivery = deliver((artifact, vectors), name=name, interface=interface)
+    return Case(delivery, runtime, given)
+
+
+def values(array: np.ndarray, one: In, made: TensorSpec) -> np.ndarray:
+    """What the tensor takes of what the app has, as values."""
+    prepared = prepare(array, one.source, one.operations)
+    return prepared if made.quantization else prepared.astype(made.dtype)
 
 
 def golden(one: TensorSpec, random: np.random.Generator) -> np.ndarray:
@@ -245,50 +254,3 @@ def tensor_map(index: int) -> schema.TensorMapT:
     one = schema.TensorMapT()
     one.name, one.tensorIndex = b"arg%d" % index, index
     return one
-
-
-@dataclass(frozen=True)
-class Jvm:
-    """Compiled Kotlin."""
-
-    jar: Path
-    library: Path
-
-    def run(self, folder: Path, *arguments: str, **facts: object) -> subprocess.CompletedProcess:
-        stated = [f"-D{name}={value}" for name, value in facts.items()]
-        return subprocess.run(
-            ["java", "-Xshare:auto", "-cp", f"{self.jar}:{self.library}", f"-Dreplay={folder}",
-             *stated, "stub.DriveKt", *arguments],
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-
-    def results(self, done: subprocess.CompletedProcess) -> dict[str, object]:
-        assert done.returncode == 0, done.stdout + done.stderr
-        lines = [line.partition(" ") for line in done.stdout.splitlines()]
-        return {name[0].lower() + name[1:]: json.loads(told) for name, _, told in lines}
-
-
-@pytest.fixture(scope="session")
-def compile_kotlin(tmp_path_factory):
-    """Compiles .kt files, given by path, together with the stubs."""
-    if shutil.which("kotlinc") is None or shutil.which("java") is None:
-        pytest.skip("no kotlinc on the PATH; apt-get install kotlin")
-
-    def compiled(files: dict[str, bytes]) -> Jvm:
-        folder = tmp_path_factory.mktemp("kotlin")
-        sources = sorted(STUBS.glob("*.kt"))
-        for path, content in files.items():
-            if path.endswith(".kt"):
-                sources.append(folder / path)
-                sources[-1].parent.mkdir(parents=True, exist_ok=True)
-                sources[-1].write_bytes(content)
-        done = subprocess.run(
-            ["kotlinc", "-d", str(folder / "out.jar"), *map(str, sources)],
-            capture_output=True, text=True, timeout=600, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        warnings = [line for line in done.stderr.splitlines() if f"{folder}" in line]
-        assert not warnings, warnings  # of the stubs it may warn
-        return Jvm(folder / "out.jar", STANDARD_LIBRARY)
-
-    return compiled

@@ -1,6 +1,9 @@
 """The generated Kotlin compiles, and on a JVM it does what the reference in numpy does."""
 
 import json
+import shutil
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,60 @@ from pipeline.processing.prepare import prepare
 
 pytestmark = pytest.mark.slow  # the compiler takes its time
 
+STUBS = Path(__file__).parent / "stubs"
+STANDARD_LIBRARY = Path("/usr/share/java/kotlin-stdlib.jar")
 MODEL = b"model"
 """What conftest.py takes the digest of."""
 CLOSE = 1e-5
 """Of the largest value: some hundred and sixty roundings to float32, of 2 ** -24 each."""
 NAMES = ("photos", "pages", "fields", "voices", "hums", "streets", "squares", "words", "sums")
+
+
+@dataclass(frozen=True)
+class Jvm:
+    """Compiled Kotlin."""
+
+    jar: Path
+    library: Path
+
+    def run(self, folder: Path, *arguments: str, **facts: object) -> subprocess.CompletedProcess:
+        stated = [f"-D{name}={value}" for name, value in facts.items()]
+        return subprocess.run(
+            ["java", "-Xshare:auto", "-cp", f"{self.jar}:{self.library}", f"-Dreplay={folder}",
+             *stated, "stub.DriveKt", *arguments],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    def results(self, done: subprocess.CompletedProcess) -> dict[str, object]:
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = [line.partition(" ") for line in done.stdout.splitlines()]
+        return {name[0].lower() + name[1:]: json.loads(told) for name, _, told in lines}
+
+
+@pytest.fixture(scope="session")
+def compile_kotlin(tmp_path_factory):
+    """Compiles .kt files, given by path, together with the stubs."""
+    if shutil.which("kotlinc") is None or shutil.which("java") is None:
+        pytest.skip("no kotlinc on the PATH; apt-get install kotlin")
+
+    def compiled(files: dict[str, bytes]) -> Jvm:
+        folder = tmp_path_factory.mktemp("kotlin")
+        sources = sorted(STUBS.glob("*.kt"))
+        for path, content in files.items():
+            if path.endswith(".kt"):
+                sources.append(folder / path)
+                sources[-1].parent.mkdir(parents=True, exist_ok=True)
+                sources[-1].write_bytes(content)
+        done = subprocess.run(
+            ["kotlinc", "-d", str(folder / "out.jar"), *map(str, sources)],
+            capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        warnings = [line for line in done.stderr.splitlines() if f"{folder}" in line]
+        assert not warnings, warnings  # of the stubs it may warn
+        return Jvm(folder / "out.jar", STANDARD_LIBRARY)
+
+    return compiled
 
 
 @pytest.fixture(scope="module")
@@ -131,13 +183,14 @@ def assert_close(found, expected, exact: bool = False) -> None:
         assert far <= CLOSE * max(1.0, np.abs(expected).max(initial=0))
 
 
-@pytest.mark.parametrize("name", ["voices", "words", "sums", "streets"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_golden_test_gives_the_model_the_golden_inputs(name: str, jvm, cases, tmp_path: Path):
     case, golden = cases[name], cases[name].delivery.golden
     put_golden(case, tmp_path)
     done = golden_test(jvm, case, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("passed") == 2
+    prepared = any(port.preprocess for port in case.interface.inputs)
+    assert done.stdout.count("passed") == 2 + prepared
     for index, (spec, array) in enumerate(zip(case.artifact.inputs, golden.inputs, strict=True)):
         for sample in range(2):
             found = (tmp_path / f"{sample}.input.{index}").read_bytes()
@@ -149,6 +202,15 @@ def test_the_golden_test_fails_where_an_output_differs(jvm, cases, tmp_path: Pat
     done = golden_test(jvm, cases["voices"], tmp_path)
     assert done.returncode == 1
     assert "AssertionError: found0[0] is" in done.stdout
+
+
+def test_the_golden_test_fails_where_a_source_is_prepared_otherwise(jvm, cases, tmp_path: Path):
+    case = cases["photos"]
+    put_golden(case, tmp_path)
+    (tmp_path / "golden" / "source-0.npy").write_bytes(npy(case.delivery.golden.sources[0] // 2))
+    done = golden_test(jvm, case, tmp_path)
+    assert done.returncode == 1
+    assert "AssertionError: given0[0] is" in done.stdout
 
 
 def test_the_golden_test_fails_for_another_model(jvm, cases, tmp_path: Path):
@@ -165,7 +227,8 @@ def put_golden(case, folder: Path, off: int = 0) -> None:
         (folder / name).mkdir()
     (folder / "models" / "x").write_bytes(MODEL)
     golden, artifact = case.delivery.golden, case.artifact
-    for kind, arrays in (("input", golden.inputs), ("output", golden.outputs)):
+    kinds = {"source": golden.sources, "input": golden.inputs, "output": golden.outputs}
+    for kind, arrays in kinds.items():
         for index, array in enumerate(arrays):
             (folder / "golden" / f"{kind}-{index}.npy").write_bytes(npy(array))
     for index, (spec, array) in enumerate(zip(artifact.outputs, golden.outputs, strict=True)):

@@ -81,6 +81,17 @@ def test_what_is_different_ends_with_3(files: Files, public: Path, place):
         assert "signature is required, and the package is not signed" in told
 
 
+def test_no_package_speaks_to_the_terminal(files: Files, reseal, place):
+    def forge(manifest: dict) -> None:
+        evil = {"path": "\x1b[2J\x1b[1;1Hverified", "sha256": "", "size_bytes": 0}
+        manifest["files"].append(evil)
+
+    code, told = invoke(place("p.zip", zipped(reseal(files, forge), "p")))
+    assert code == 3
+    assert "\x1b" not in told
+    assert "[2J\N{REPLACEMENT CHARACTER}[1;1Hverified is missing" in told
+
+
 def test_bad_input_ends_with_2_or_3_and_a_message(files: Files, place, tmp_path: Path):
     package = place("p.tar.gz", tar_gz("p", files))
     cases = {
