@@ -9,7 +9,7 @@ nor excludes it, another of RETRY_ROUNDS pairs, judged alone. As in targets/sign
 chance of a false alarm is split between the two, so that together they keep 95 %. What both leave
 open is no regression, and the line says how much was not excluded. Why two: where 15 % of
 processes start 30 % slower on both sides, one session of 8 pairs shows an artifact 20 % slower to
-be beyond 5 % in 69 of 100 sessions, this way in 97; scripts/bench-gate simulates both.
+be beyond 5 % in 69 of 100 sessions, this way in 98; scripts/bench-gate simulates both.
 """
 
 import re
