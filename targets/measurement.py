@@ -16,8 +16,7 @@ QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 ROLES = ("computes", "converts", "transposes", "moves", "partition")
 """What an operator does: arithmetic; a change of type; a change of layout; any other change of
 place or shape; or standing for all the operators that a delegate runs as one."""
-ENERGY_ROUNDS = 5
-ENERGY_RETRY_ROUNDS = 6  # a round takes minutes: six of six keep the level of a second sitting
+ENERGY_ROUNDS, ENERGY_RETRY_ROUNDS = 5, 6  # six of six keep the level of a second sitting
 NOTHING_RAN = "no process ran"
 _SINGLE_TIMES = ("load_ns", "first_inference_ns", "reference_ns_before", "reference_ns_after")
 

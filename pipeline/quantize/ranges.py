@@ -84,6 +84,8 @@ def _narrowed(histogram: Histogram, errors: Errors) -> tuple[float, float]:
     occupied = histogram.counts > 0
     occupied[BINS // 2] = False
     values, counts = histogram.centres[occupied], histogram.counts[occupied]
+    if not values.size:
+        return low, high
     for _ in range(2):
         highs = high * SHRINKAGE
         high = float(highs[np.argmin(errors(values, counts, np.full_like(highs, low), highs))])

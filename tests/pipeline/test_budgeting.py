@@ -1,4 +1,4 @@
-"""Meeting a budget in a made-up house: tables, machines, training and judging are all invented."""
+"""Meeting a budget in a made-up house: tables, machines and judging are invented."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -64,8 +64,11 @@ def test_what_a_tool_has_not_is_told(models: Path, samples: np.ndarray, tmp_path
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(HAS_NNCF, reason="NNCF is there")
-def test_a_missing_tool_names_its_cure(models: Path, samples: np.ndarray, tmp_path: Path) -> None:
+def test_a_missing_tool_names_its_cure(
+    models: Path, samples: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nncf.py").write_text("raise ImportError('none here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(EnvironmentFault, match=r"NNCF.*pip install 'edgesmith\[nncf\]'"):
         quantize_native(
             "openvino", file(models, "openvino"), [samples], tmp_path / "m.xml", NativeSettings()
