@@ -75,7 +75,7 @@ class Goal:
 class Reading:
     """What one limit's quantity was predicted to be, and what a sitting found.
 
-    `observed` is the median over processes, `bound` the largest process's own.
+    `observed` is the median over processes, `bound` the one process's that decides.
     """
 
     goal: Goal
