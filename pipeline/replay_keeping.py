@@ -120,7 +120,7 @@ def _pruned(one: _Sealed) -> dict[str, object]:
 def _repair(inputs: Mapping[str, Any]) -> str:
     if "repair" in inputs:
         return str(inputs["repair"])
-    return Prune.model_validate_json(json.dumps(inputs["settings"])).mending
+    return Prune.model_construct(**inputs["settings"]).mending  # validated when it was read
 
 
 def _quantized(one: _Sealed) -> dict[str, object]:

@@ -145,7 +145,7 @@ def _fixed(node: Node) -> None:
 
 
 def _shared(node: Node) -> str | None:
-    if not _reaches_integers(node) or _comes_from_float(node):
+    if node.target in rules.MOVING and _is_among_floats(node):
         return rules.UNREAD
     data = _data(node)
     _put(node, {data: _arriving(data)}, SharedQuantizationSpec((data, node)))
@@ -159,7 +159,7 @@ def _concatenating(node: Node) -> None:
 
 
 def _splitting(node: Node) -> str | None:
-    if not _reaches_integers(node) or _comes_from_float(node):
+    if _is_among_floats(node):
         return rules.UNREAD
     data = _data(node)
     _put(node, {data: _arriving(data)})
@@ -169,12 +169,10 @@ def _splitting(node: Node) -> str | None:
     return None
 
 
-def _reaches_integers(node: Node) -> bool:
-    """Whether what only moves values leads anywhere but to operators that stay float.
-
-    Where it does not, runtimes fuse the moving with the float operators behind it.
-    """
-    return not all(_stays_float(user) for user in _readers(node))
+def _is_among_floats(node: Node) -> bool:
+    """Whether what only moves values comes from an operator that stays float, or leads to such
+    ones alone: runtimes fuse the moving with these."""
+    return _comes_from_float(node) or all(_stays_float(user) for user in _readers(node))
 
 
 def _readers(node: Node) -> list[Node]:
@@ -260,8 +258,11 @@ def _put(
 
 def _arriving(node: Node) -> QuantizationSpecBase:
     """How a value is quantized where it is used: as it was made, if that was fixed."""
-    if node.target in rules.ARRIVING:
-        return _fixed_spec(*rules.ARRIVING[node.target])
+    source = node
+    while ANNOTATION not in source.meta and (source.target in rules.MOVING or _is_element(source)):
+        source = _data(source)
+    if source.target in rules.ARRIVING:
+        return _fixed_spec(*rules.ARRIVING[source.target])
     annotation = node.meta.get(ANNOTATION)
     made = annotation.output_qspec if annotation else None
     return made if isinstance(made, FixedQParamsQuantizationSpec) else ACTIVATION

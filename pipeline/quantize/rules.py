@@ -125,8 +125,17 @@ SPLITTING = frozenset(
 )
 """One tensor in and a list out: every part keeps the input's scale."""
 
-MOVING = SHARED | SPLITTING
-"""Operators that change nothing but places."""
+MOVING = (SHARED | SPLITTING) - {
+    aten.adaptive_avg_pool1d.default,
+    aten.adaptive_avg_pool2d.default,
+    aten.avg_pool1d.default,
+    aten.avg_pool2d.default,
+    aten.max_pool2d.default,
+    aten.pad.default,
+    aten.upsample_nearest2d.vec,
+}
+"""Operators that change nothing but places. Not padding: LiteRT makes it int8 where what it pads
+is, and the scale of that need not reach as far as the number that is padded with."""
 UNREAD = "float operators alone read what it moves"
 
 FLOAT: Mapping[object, str] = MappingProxyType(
