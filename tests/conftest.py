@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -70,8 +71,9 @@ class Sshd:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.kill()
+            self.process.send_signal(signal.SIGSTOP)  # accepts no more, and is still the parent
             self.drop()
+            self.process.kill()
             self.process.wait()
             self.process = None
 
