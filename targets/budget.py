@@ -149,8 +149,8 @@ class Observation:
 class Line:
     """One limit judged: `observed` is the median over processes, `bound` what must be within it.
 
-    The bound is the process that completes the number needed: of 5 of 5 the largest, of 14 of 18
-    the fourteenth. `resolution` is how far from the limit, as a share of it, this many samples see.
+    The bound is the process that completes the number needed: of 5 of 5 the largest, of 18 of 23
+    the eighteenth. `resolution` is how far from the limit, as a share of it, this many samples see.
     Under a relative limit a process counts as AbsoluteLimit.paired says.
     """
 

@@ -32,9 +32,9 @@ class TimingRule:
     """
 
     processes: int = 5
-    retry_processes: int = 18
+    retry_processes: int = 23
     level: float = 0.03125
-    retry_level: float = 0.01875
+    retry_level: float = 0.00625
     memory_processes: int = 5
     comparison_rounds: int = 8  # two more than 95 % confidence needs, as one process may be unlucky
     min_samples: int = 100

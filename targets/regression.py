@@ -108,7 +108,7 @@ def rule_of(rule: TimingRule, allowed: Allowed) -> TimingRule:
     return replace(
         changed,
         processes=rounds,
-        retry_processes=max(rule.retry_processes, RETRY_ROUNDS),
+        retry_processes=max(rounds, RETRY_ROUNDS),
         memory_processes=rounds if "peak_memory_mb" in allowed else 0,
         energy_rounds=ENERGY_RETRY_ROUNDS if changed.energy_rounds else 0,
         min_seconds=min(rule.min_seconds, LEAST_S),

@@ -9,7 +9,7 @@ from targets.sign_test import asked_rule, needed, resolution, tail
 
 @pytest.mark.parametrize(
     ("processes", "level", "least"),
-    [(5, 1 / 32, 5), (18, 0.01875, 14), (20, 1 / 32, 15), (3, 1 / 32, 3), (1, 1 / 32, 1)],
+    [(5, 1 / 32, 5), (23, 0.00625, 18), (20, 1 / 32, 15), (3, 1 / 32, 3), (1, 1 / 32, 1)],
 )
 def test_so_many_must_be_within(processes: int, level: float, least: int) -> None:
     assert needed(processes, level) == least

@@ -104,20 +104,20 @@ def test_metrics_are_given() -> None:
 
 
 def test_inconclusive_is_repeated_once_with_more_and_judged_alone() -> None:
-    small = [at(0.6), *[at(0.4)] * 4, *[at(0.6)] * 4, *[at(0.4)] * 14]
+    small = [at(0.6), *[at(0.4)] * 4, *[at(0.6)] * 5, *[at(0.4)] * 18]
     found, target = conduct([at(1)], small)
     assert [each.verdict.status for each in found.attempts] == ["INCONCLUSIVE", "PASS"]
-    assert "14 of 18 processes are within the limit, 14 are needed" in told(found)
-    assert target.turns.count("small") == 5 + 18
-    assert len(found.candidate.processes) == 18
-    assert len(found.candidate.memory) == 18
+    assert "18 of 23 processes are within the limit, 18 are needed" in told(found)
+    assert target.turns.count("small") == 5 + 23
+    assert len(found.candidate.processes) == 23
+    assert len(found.candidate.memory) == 23
 
 
 def test_twice_inconclusive_stays_so() -> None:
-    small = [at(0.6), *[at(0.4)] * 4, *[at(0.6)] * 5, at(0.4)]
+    small = [at(0.6), *[at(0.4)] * 4, *[at(0.6)] * 6, at(0.4)]
     found, _ = conduct([at(1)], small)
     assert [each.verdict.status for each in found.attempts] == ["INCONCLUSIVE"] * 2
-    assert "13 of 18 processes are within the limit, 14 are needed" in told(found)
+    assert "17 of 23 processes are within the limit, 18 are needed" in told(found)
 
 
 def test_a_fail_is_final() -> None:
