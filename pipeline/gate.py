@@ -28,7 +28,7 @@ DENSE, OWN = "dense", "float32"
 FINAL = "final"
 UNCHANGED = "unchanged"
 """The name of the dense model where it is what leaves."""
-LEAST_S, LONGEST_WARMUP_S = 0.5, 1.0
+LEAST_S, LONGEST_WARMUP_S = 0.25, 1.0
 """Each process of a session is shorter than one of a trial: a ratio rests on many processes side by
 side, and no limit is judged by it."""
 PARENTS = {DENSE: "the dense model", OWN: "its own float32 version"}

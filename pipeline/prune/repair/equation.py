@@ -135,11 +135,12 @@ def _add(module: fx.GraphModule, name: str, change: torch.Tensor) -> None:
 def missing(found: torch.Tensor, target: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
     """What is missing to the target; nothing where both lie beyond the same limit."""
     low, high = limits
-    error = target - found
-    hidden = ((target <= low) & (found <= low)) | ((target >= high) & (found >= high))
-    error = torch.where(target <= low, low - found, error) if math.isfinite(low) else error
-    error = torch.where(target >= high, high - found, error) if math.isfinite(high) else error
-    return error.masked_fill(hidden, 0.0)
+    error = target.clamp(low, high) - found
+    if math.isfinite(low):
+        error.masked_fill_((target <= low) & (found <= low), 0.0)
+    if math.isfinite(high):
+        error.masked_fill_((target >= high) & (found >= high), 0.0)
+    return error
 
 
 def _inverse(gain: torch.Tensor) -> torch.Tensor:
