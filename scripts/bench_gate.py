@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from bench_rows import Row, show
 from gate_models import RUNTIME, baseline_run
 from gate_noise import MODELS, Pairs
 
@@ -40,7 +41,6 @@ BEFORE = replace(TimingRule(), level=0.05)
 _ROOT = Path(__file__).parent.parent
 _CHUNK = 200  # sessions simulated at a time
 _COMMAND = "from pipeline.cli import main; main()"
-Row = dict[str, object]
 
 
 def main() -> int:
@@ -57,15 +57,8 @@ def main() -> int:
         "simulated": lambda: simulated(sessions),
         "real": lambda: real(runs),
     }
-    rows: list[Row] = []
-    for name, part in parts.items():
-        for row in part() if asked.only in (None, name) else ():
-            rows.append(row)
-            if not asked.json:
-                print(_told(row), flush=True)
-    if asked.json:
-        print(json.dumps(rows, indent=2))
-    return 0 if all(row["met"] for row in rows) else 3
+    chosen = (part for name, part in parts.items() if asked.only in (None, name))
+    return show((row for part in chosen for row in part()), _told, as_json=asked.json)
 
 
 @dataclass(frozen=True)

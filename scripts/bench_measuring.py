@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench_rows import Row, show
+
 from targets import device
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT, Artifact
 from targets.link.contract import Completed
@@ -28,7 +30,6 @@ LEAST_MS = 1.0
 ROUNDS, QUICK_ROUNDS = 6, 2
 SECONDS = 3.0
 TIME = Path("/usr/bin/time")
-Row = dict[str, object]
 
 _HERE = Path(__file__).parent
 _LITERT = Path("ai_edge_litert") / "tools" / "benchmark_litert_model.py"
@@ -63,14 +64,8 @@ def main() -> int:
     rounds = QUICK_ROUNDS if asked.quick else ROUNDS
     with tempfile.TemporaryDirectory() as folder:
         models = asked.models or made(Path(folder))
-        rows = []
-        for row in (row for runtime in PEERS for row in beside(runtime, models, rounds)):
-            rows.append(row)
-            if not asked.json:
-                print(_told(row), flush=True)
-    if asked.json:
-        print(json.dumps(rows, indent=2))
-    return 0 if all(row["met"] for row in rows) else 3
+        rows = (row for runtime in PEERS for row in beside(runtime, models, rounds))
+        return show(rows, _told, as_json=asked.json)
 
 
 def made(folder: Path) -> Path:

@@ -8,7 +8,6 @@ import argparse
 import copy
 import gc
 import importlib.util
-import json
 import signal
 import sys
 import time
@@ -16,10 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 import torch
 from bench_models import IMAGE, MODELS, resnet50
+from bench_rows import Row, show
 from torch import nn
 
 from pipeline.graph import Graph, groups, trace
@@ -29,7 +30,6 @@ PEER = "torch_pruning"
 MOST_S = 1.0  # labels + groups + plan + apply, of each net
 SLACK = 1.25  # of linear growth with the number of nodes
 QUICK = ("MobileNetV2", "DenseNet-121", "ViT-S")
-Row = dict[str, object]
 Result = TypeVar("Result")
 
 
@@ -56,18 +56,14 @@ def main() -> int:
             "Torch-Pruning isn't installed, so its times are missing; to have them: "
             "pip install --no-deps torch-pruning==1.6.1\n"
         )
-    rows = [
-        row
-        for name in (QUICK if asked.quick else MODELS)
-        for row in measured(name, has_peer, asked.limit)
-    ]
-    rows += growth((1, 2, 4) if asked.quick else (1, 2, 4, 8))
-    for row in rows:
-        if not asked.json:
-            print(f"{row['name']}: {row['observed']} (target {row['target']})")
-    if asked.json:
-        print(json.dumps(rows, indent=2))
-    return 0 if all(row["met"] for row in rows) else 3
+    names = QUICK if asked.quick else MODELS
+    of_nets = (row for name in names for row in measured(name, has_peer, asked.limit))
+    rows = chain(of_nets, growth((1, 2, 4) if asked.quick else (1, 2, 4, 8)))
+    return show(rows, _told, as_json=asked.json)
+
+
+def _told(row: Row) -> str:
+    return f"{row['name']}: {row['observed']} (target {row['target']})"
 
 
 def measured(name: str, has_peer: bool, limit_s: float) -> Iterator[Row]:

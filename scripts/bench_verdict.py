@@ -10,13 +10,14 @@ No rule that sees one sitting can tell a machine that is slow for longer than th
 """
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
+from bench_rows import Row, show
 from verdict_noise import MODELS, Noise
 
 from targets.budget import AbsoluteBudget, AbsoluteLimit, Observation, Verdict, judge
@@ -34,7 +35,6 @@ SEEDS, QUICK_SEEDS = 20_000, 2_000
 
 _TRUTH_PROCESSES = 60_000
 _CHUNK = 3_000  # processes simulated at a time
-Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="trials of each rate")
     asked = parser.parse_args()
     seeds = QUICK_SEEDS if asked.quick else asked.seeds
-    rows: list[Row] = []
-    for model in MODELS:
-        for quantile in QUANTILES:
-            found = list(rated(model, quantile, seeds))
-            rows += found
-            if not asked.json:
-                print("\n".join(map(_told, found)), flush=True)
-    if asked.json:
-        print(json.dumps(rows, indent=2))
-    return 0 if all(row["met"] for row in rows) else 3
+    settings = product(MODELS, QUANTILES)
+    rows = (row for model, quantile in settings for row in rated(model, quantile, seeds))
+    return show(rows, _told, as_json=asked.json)
 
 
 def rated(model: str, quantile: str, seeds: int) -> Iterator[Row]:
