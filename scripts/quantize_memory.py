@@ -1,6 +1,5 @@
 """Peak memory of calibrating with so many samples: in a process of its own, which prints it."""
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pipeline.graph import trace
 from pipeline.quantize.decide import decide
 from pipeline.quantize.observe import observe
 from pipeline.quantize.plan import Settings
+from targets.agent.memory import peak_bytes
 
 BATCH = 50
 
@@ -34,17 +34,14 @@ def grows_by(few: int, many: int, folder: Path) -> float:
 
 
 def main() -> None:
-    """Calibrates a small net and prints the peak in kB."""
+    """Calibrates a small net and prints the peak in bytes."""
     net = nn.Sequential(
         nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 32, 3, 2), nn.ReLU(), nn.Flatten(),
         nn.Linear(32 * 14 * 14, 10),
     ).eval()  # fmt: skip
     graph = trace(net, (torch.zeros(1, 3, 32, 32),))
     decide(observe(graph, batches(int(sys.argv[1]))), Settings(scheme="int8", mode="ptq"))
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(r"VmHWM:\s+(\d+)", status)
-    assert found is not None
-    print(found[1])  # ru_maxrss would begin at what the parent took
+    print(peak_bytes())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,17 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): resets the peak resident set size to the current one
 
 
+def peak_bytes() -> Optional[int]:
+    """The peak since this process began, or since the peak was reset; None where the kernel tells
+    none. (ru_maxrss would begin at what the process took that started this one.)
+
+    Raises OSError where the kernel's file can't be read.
+    """
+    lines = STATUS.read_text(encoding="ascii").splitlines()
+    peaks = (int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    return next(peaks, None)
+
+
 class PeakMemory:
     """Reads the peak of each phase and resets it for the next; remembers why it can't."""
 
@@ -37,11 +48,10 @@ class PeakMemory:
         if self.reason:
             return None
         try:
-            lines = STATUS.read_text(encoding="ascii").splitlines()
+            peak = peak_bytes()
         except OSError as error:
             self.reason = f"{STATUS} can't be read: {error.strerror}"
             return None
-        peaks = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
-        if not peaks:
+        if peak is None:
             self.reason = f"{STATUS} has no VmHWM"
-        return peaks[0] if peaks else None
+        return peak

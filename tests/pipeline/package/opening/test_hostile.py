@@ -247,17 +247,15 @@ OPEN = """
 import json, sys
 from pathlib import Path
 from pipeline.package.opening import opened
+from targets.agent.memory import peak_bytes
 from targets.errors import EdgesmithError
-def peak_kb():  # not ru_maxrss, which begins at what the process took that started this one
-    return next(int(one.split()[1]) for one in open("/proc/self/status") if one.startswith("VmHWM"))
-before = peak_kb()
+before = peak_bytes()
 try:
     with opened(Path(sys.argv[1])):
         told = ""
 except EdgesmithError as error:
     told = str(error)
-peak = peak_kb()
-print(json.dumps({"told": told, "more_bytes": 1024 * (peak - before)}))
+print(json.dumps({"told": told, "more_bytes": peak_bytes() - before}))
 """
 
 

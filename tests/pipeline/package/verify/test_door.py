@@ -23,14 +23,14 @@ from targets.artifact import digest
 
 Files = dict[str, bytes]
 UNIT = "data/usr/lib/systemd/system/p.service"
-# VmHWM, since ru_maxrss begins at what the process took that started this one.
 MEASURED = """
 import json, resource, sys
 from pathlib import Path
 from pipeline.verify import Asked, verified
+from targets.agent.memory import peak_bytes
 found = verified(Path(sys.argv[1]), Asked())
-own_kb = next(int(one.split()[1]) for one in open("/proc/self/status") if one.startswith("VmHWM"))
-peak = max(own_kb, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024
+child_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+peak = max(peak_bytes(), child_bytes)
 print(json.dumps({"told": [str(one) for one in found.differences], "peak_bytes": peak}))
 """
 
