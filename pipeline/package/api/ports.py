@@ -23,39 +23,48 @@ VALUES = {
 
 
 @dataclass(frozen=True)
-class Input:
-    """An input as the templates write it.
+class _Tensor:
+    """What the templates write of inputs and outputs alike.
 
     Attributes:
         field: its name.
-        told: what an app hands over, in one line.
-        source: the type of that.
+        told: what an app hands over or gets, in one line.
         values: the type of what the golden vectors hold.
-        raw: the type of what the runtime takes.
+        raw: the type of what the runtime takes or gives.
         dtype: of the tensor.
         name: of the tensor, as the runtime knows it.
         shape: of the tensor, with the batch.
         constants: what the calls use, by name, made once.
-        prepare: the values of the source, which is called as the field.
-        encode: raw of the values, which are called as the field.
     """
 
     field: str
     told: str
-    source: str
     values: str
     raw: str
     dtype: str
     name: str
     shape: tuple[int, ...]
     constants: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Input(_Tensor):
+    """An input as the templates write it.
+
+    Attributes:
+        source: the type of what an app hands over.
+        prepare: the values of the source, which is called as the field.
+        encode: raw of the values, which are called as the field.
+    """
+
+    source: str
     prepare: str
     encode: str
 
 
 @dataclass(frozen=True)
-class Output:
-    """An output as the templates write it; the attributes are as an input's.
+class Output(_Tensor):
+    """An output as the templates write it.
 
     Attributes:
         result: the type of what an app gets; None where another output's boxes use it up.
@@ -65,15 +74,7 @@ class Output:
         anchors: numbers of boxes to decode, four by four.
     """
 
-    field: str
-    told: str
     result: str | None
-    values: str
-    raw: str
-    dtype: str
-    name: str
-    shape: tuple[int, ...]
-    constants: dict[str, str]
     decode: str
     finish: str
     labels: tuple[str, ...] | None = None
