@@ -92,8 +92,7 @@ def _role(node: Node, declined: Container[str]) -> Role:
     before = node.all_input_nodes[0]
     if node.target in rules.ACTIVATIONS and _rounds(before) and fused_activation(before) is node:
         return "fused"
-    moving = rules.SHARED | rules.CONCATENATING | rules.SPLITTING
-    if node.target in moving or not isinstance(node.target, torch._ops.OpOverload):
+    if node.target in rules.CARRYING or not isinstance(node.target, torch._ops.OpOverload):
         return "moves"
     return "computes"
 

@@ -125,6 +125,9 @@ SPLITTING = frozenset(
 )
 """One tensor in and a list out: every part keeps the input's scale."""
 
+CARRYING = SHARED | CONCATENATING | SPLITTING
+"""Operators whose values another one computed: they have the scale of what they read."""
+
 MOVING = (SHARED | SPLITTING) - {
     aten.adaptive_avg_pool1d.default,
     aten.adaptive_avg_pool2d.default,

@@ -15,9 +15,6 @@ from pipeline.quantize import rules
 from pipeline.quantize.observe import checked
 from pipeline.quantize.prepared import prepare
 
-MOVING = rules.SHARED | rules.CONCATENATING | rules.SPLITTING
-"""Operators whose values another one computed."""
-
 
 class Witness(torch.nn.Module):
     """Stands at a tensor, passes it on, and remembers who reached how far.
@@ -77,7 +74,7 @@ def witness(graph: Graph, batches: Iterable[tuple[Tensor, ...]]) -> Seen:
     prepared = prepare(graph.module)
     tensors: dict[str, Witness] = {}
     for place in prepared.activations:
-        computed = place.observed.target not in MOVING
+        computed = place.observed.target not in rules.CARRYING
         seen = tensors.setdefault(place.tensor, Witness()) if computed else Identity()
         prepared.replace(place, seen)
     samples = 0
