@@ -1,11 +1,15 @@
 """One small model for each runtime, with the golden vectors that the runtime gives on the desk."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+import ai_edge_litert.schema_py_generated as schema
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import BuiltinOperator, TensorType
 
 from pipeline.package.archive import slug
 from pipeline.package.contents import Delivery, Notes
@@ -48,33 +52,40 @@ def write_openvino(path: Path) -> None:
     ov.save_model(ov.Model([y], [x], "net"), path, compress_to_fp16=False)
 
 
-def write_tflite(path: Path) -> None:
-    import ai_edge_litert.schema_py_generated as schema
-    import flatbuffers
-
+def write_tflite(
+    path: Path, operator: int = BuiltinOperator.RELU, kind: int = TensorType.INT8
+) -> Path:
+    """A net y = operator(x) of four numbers."""
     code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.RELU
+    code.builtinCode = code.deprecatedBuiltinCode = operator
     code.version = 1
-    operator = schema.OperatorT()
-    operator.inputs, operator.outputs = [0], [1]
+    node = schema.OperatorT()
+    node.inputs, node.outputs = [0], [1]
     graph = schema.SubGraphT()
-    graph.tensors = [tflite_tensor(schema, name) for name in (b"x", b"y")]
-    graph.inputs, graph.outputs, graph.operators = [0], [1], [operator]
+    graph.tensors = [tflite_tensor(name, kind) for name in (b"x", b"y")]
+    graph.inputs, graph.outputs, graph.operators = [0], [1], [node]
     model = schema.ModelT()
     model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph]
     model.buffers = [schema.BufferT()]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
+    return path
 
 
-def tflite_tensor(schema, name: bytes):
+def tflite_tensor(name: bytes, kind: int):
     quantization = schema.QuantizationParametersT()
     quantization.scale, quantization.zeroPoint = [0.05], [-3]
     tensor = schema.TensorT()
-    tensor.name, tensor.shape, tensor.buffer = name, list(SHAPE), 0
-    tensor.type, tensor.quantization = schema.TensorType.INT8, quantization
+    tensor.name, tensor.shape, tensor.buffer, tensor.type = name, list(SHAPE), 0, kind
+    tensor.quantization = quantization if kind == TensorType.INT8 else None
     return tensor
+
+
+@pytest.fixture(scope="session")
+def writing() -> Callable[..., Path]:
+    """Writes a .tflite file of an operator and a type of tensors."""
+    return write_tflite
 
 
 WRITERS = {"onnxruntime": write_onnx, "openvino": write_openvino, "tflite": write_tflite}

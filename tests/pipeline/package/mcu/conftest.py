@@ -1,14 +1,13 @@
-"""Nets of one operator as .tflite files, and what tflite-micro is given of them."""
+"""Nets of one operator, and what tflite-micro is given of them."""
 
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import ai_edge_litert.schema_py_generated as schema
-import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import TensorType
 
 from pipeline.package.golden import Golden
 from targets.artifact import Artifact, digest
@@ -16,41 +15,7 @@ from targets.tflite.session import Session
 
 pytest.importorskip("tflite_micro", reason="no tflite-micro; pip install 'edgesmith[mcu]'")
 
-SHAPE = (1, 4)
-RELU = schema.BuiltinOperator.RELU
 Made = tuple[Artifact, Golden]
-
-
-def tensor(name: bytes, kind: int):
-    quantization = schema.QuantizationParametersT()
-    quantization.scale, quantization.zeroPoint = [0.05], [-3]
-    made = schema.TensorT()
-    made.name, made.shape, made.buffer, made.type = name, list(SHAPE), 0, kind
-    made.quantization = quantization if kind == schema.TensorType.INT8 else None
-    return made
-
-
-def write(path: Path, operator: int = RELU, kind: int = schema.TensorType.INT8) -> Path:
-    """A net y = operator(x) of four numbers."""
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = operator
-    code.version = 1
-    node = schema.OperatorT()
-    node.inputs, node.outputs = [0], [1]
-    graph = schema.SubGraphT()
-    graph.tensors = [tensor(name, kind) for name in (b"x", b"y")]
-    graph.inputs, graph.outputs, graph.operators = [0], [1], [node]
-    model = schema.ModelT()
-    model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph]
-    model.buffers = [schema.BufferT()]
-    return packed(model, path)
-
-
-def packed(model, path: Path) -> Path:
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    path.write_bytes(bytes(builder.Output()))
-    return path
 
 
 def made(path: Path, given: tuple[np.ndarray, ...] = ()) -> Made:
@@ -68,22 +33,16 @@ def made(path: Path, given: tuple[np.ndarray, ...] = ()) -> Made:
 
 
 @pytest.fixture(scope="session")
-def relu(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def relu(tmp_path_factory: pytest.TempPathFactory, writing) -> Made:
     """An int8 ReLU."""
-    return made(write(tmp_path_factory.mktemp("relu") / "model.tflite"))
+    return made(writing(tmp_path_factory.mktemp("relu") / "model.tflite"))
 
 
 @pytest.fixture(scope="session")
-def float_relu(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def float_relu(tmp_path_factory: pytest.TempPathFactory, writing) -> Made:
     """The same of floats."""
     path = tmp_path_factory.mktemp("float") / "model.tflite"
-    return made(write(path, kind=schema.TensorType.FLOAT32))
-
-
-@pytest.fixture(scope="session")
-def writing() -> Callable[..., Path]:
-    """Writes a net of an operator and a type of tensors."""
-    return write
+    return made(writing(path, kind=TensorType.FLOAT32))
 
 
 @pytest.fixture(scope="session")
