@@ -67,8 +67,7 @@ def recover(
         masks: per parameter, which of its elements are trained; the others stay zero.
         kept: per node of the teacher, which of its indices the student has; all where it says
             nothing. For distilling activations.
-        checkpoints: a folder of this training alone. It is put down there after every epoch, and
-            taken up from there.
+        checkpoints: a folder of this training alone, put down after every epoch and taken up.
         settling: what stands still for the last part of the training; None: nothing does.
 
     Raises:
@@ -76,10 +75,10 @@ def recover(
             little time, or nothing to train.
         ArtifactError: the checkpoint can't be read.
     """
-    objective = _objective(task, settings)
     trainer = Trainer(
-        student, teacher, task, settings, objective, progress, masks or {}, kept or {}, settling
-    )
+        student, teacher, task, settings, _objective(task, settings), progress,
+        masks or {}, kept or {}, settling,
+    )  # fmt: skip
     with seeded(settings.seed):
         trainer.train(checkpoints)
     history = (replace(one, best=one.epoch == trainer.best) for one in trainer.history)

@@ -66,9 +66,8 @@ class House:
         budget = self.budget.latency_ms.p50
         value = self.takes(runtime, widths)
         status = "PASS" if value <= budget else "FAIL"
-        return {
-            "latency_ms.p50": Line("latency_ms.p50", budget, value, value, status, "", f"{budget}")
-        }
+        name = "latency_ms.p50"
+        return {name: Line(name, budget, value, value, status, "", f"{budget}")}
 
 
 @dataclass(frozen=True)
@@ -83,18 +82,18 @@ class Drafts:
     def plan(self, most):
         ways = [dict(zip(WHOLE, one, strict=True)) for one in product(*LEGAL.widths.values())]
 
+        def cost(goal, way):
+            return self.house.table(goal.runtime).of(LEGAL, way)
+
         def over(way):
-            return max(
-                self.house.table(goal.runtime).of(LEGAL, way) / value
-                for goal, value in most.items()
-            )
+            return max(cost(goal, way) / value for goal, value in most.items())
 
         def loss(way):
             return sum((1 - way[name] / size) ** 2 for name, size in WHOLE.items())
 
         within = [way for way in ways if over(way) <= 1]
         way = min(within, key=loss) if within else min(ways, key=over)
-        predicted = {goal: self.house.table(goal.runtime).of(LEGAL, way) for goal in self.goals}
+        predicted = {goal: cost(goal, way) for goal in self.goals}
         told = "" if within else f"{next(iter(most)).name} can't be reached"
         return Planned(plan_of(way), loss(way), predicted, told)
 

@@ -179,12 +179,7 @@ def test_several_inputs_and_outputs_go_by_name(tmp_path: Path):
         (IMAGES, '"width": 8}', '"width": 9}', "end with an image [3, 8, 9] as CHW; allowed: the"),
         (IMAGES, "1 / 255", "0", "item 2: factor: found 0; allowed: any other number"),
         (IMAGES, '["a", "b", "c"]', '["a"]', "postprocess: item 1: top_k can't take an output of"),
-        (
-            IMAGES,
-            "preprocess = [",
-            "preprocess = 3 and [3,",
-            "item 0: found 3; allowed",
-        ),
+        (IMAGES, "preprocess = [", "preprocess = 3 and [3,", "item 0: found 3; allowed"),
         (
             IMAGES,
             "dtype=torch.uint8",
@@ -196,12 +191,7 @@ def test_several_inputs_and_outputs_go_by_name(tmp_path: Path):
         (SEVERAL, '{"sound"', '{"sounds"', "preprocess: found 'sounds'; did you mean 'sound'?"),
         (SEVERAL, '"kind": [{"op": "top_k"}], ', "", "found 1 outputs; allowed: 2, as the model"),
         (SEVERAL, '"loudness": []', '"loudness": [{"op": "top_k"}]', "loudness: item 0: top_k"),
-        (
-            SEVERAL,
-            "preprocess = {",
-            "preprocess = [] and {",
-            "preprocess: found a list of 0; all",
-        ),
+        (SEVERAL, "preprocess = {", "preprocess = [] and {", "preprocess: found a list of 0; all"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, text, before, after, told):
