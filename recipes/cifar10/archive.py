@@ -15,7 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 SIDE = 32  # pixels
-CLASSES = 10
+CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 LARGEST_FILE = 100_000  # bytes of an image; one of these has about 1,000
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -24,7 +26,7 @@ def read(archive: Path) -> tuple[Tensor, Tensor]:
     """Pixels (N, 32, 32, 3) of bytes and labels (N,), in the order of the files' names.
 
     Args:
-        archive: holds one folder per class; labels are in the order of the folders' names.
+        archive: holds one folder per class; labels are their places in CLASSES.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -57,12 +59,13 @@ def decode(archive: Path) -> tuple[Tensor, Tensor]:
 
 def _labels(archive: Path, names: list[str]) -> Tensor:
     folders = [Path(name).parent.name for name in names]
-    classes = sorted(set(folders))
-    if len(classes) != CLASSES or "" in classes:
+    if set(folders) != set(CLASSES):
+        shown = ", ".join(sorted(set(folders))[: len(CLASSES)]) or "none"
         raise ValueError(
-            f"{archive}: images lie in {len(classes)} folders; allowed: {CLASSES}, one per class"
+            f"{archive}: images lie in the folders {shown}; allowed: one per class, "
+            f"{', '.join(CLASSES)}"
         )
-    return torch.tensor([classes.index(folder) for folder in folders])
+    return torch.tensor([CLASSES.index(folder) for folder in folders])
 
 
 def _pixels(opened: zipfile.ZipFile, name: str, archive: Path) -> Tensor:

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from archive import read
+from archive import CLASSES, SIDE, read
 from model import ResNet20
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -30,12 +30,18 @@ BATCH = 128
 CALIBRATION, VALIDATION = 512, 2000  # images of train.zip, or fewer where it is small
 SMALLEST_SHARE = 5  # at most a fifth of train.zip is kept back for each
 LARGEST_SHIFT = 4  # pixels
-MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-DEVIATION = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)  # both as in training
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as in training
 WEIGHTS = "resnet20.safetensors"
 FILES = ("train.zip", "test.zip", WEIGHTS)
 
 metrics = ["accuracy"]
+preprocess = [
+    {"source": "image", "color": "rgb", "height": SIDE, "width": SIDE, "dtype": "uint8"},
+    {"op": "scale", "factor": 1 / 255},
+    {"op": "normalize", "mean": MEAN, "std": DEVIATION},
+    {"op": "layout", "to": "CHW"},
+]
+postprocess = [{"op": "softmax"}, {"op": "top_k", "k": 3, "labels": CLASSES}]
 
 
 @dataclass
@@ -82,18 +88,18 @@ def build() -> torch.nn.Module:
 
 
 def example_inputs() -> tuple[Tensor, ...]:
-    """One image of the calibration part, (1, 3, 32, 32)."""
-    pixels, _ = train_part("calibration")
-    return (normalised(pixels[:1]),)
+    """An image as the model takes it, (1, 3, 32, 32): from the darkest colours to the brightest."""
+    ends = [(-mean / std, (1 - mean) / std) for mean, std in zip(MEAN, DEVIATION, strict=True)]
+    planes = [torch.linspace(*end, SIDE * SIDE).reshape(SIDE, SIDE) for end in ends]
+    return (torch.stack(planes)[None],)
 
 
 def batches(split: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images (N, 3, 32, 32) and labels (N,); those of "train" are shifted and mirrored."""
+    """Pixels (N, 32, 32, 3) of bytes, as an app has them, and labels (N,)."""
     final = split == "validation" and settings.validation == "test"
     pixels, labels = read(settings.data / "test.zip") if final else train_part(split)
     for start in range(0, len(labels), BATCH):
-        images = normalised(pixels[start : start + BATCH])
-        yield (varied(images) if split == "train" else images), labels[start : start + BATCH]
+        yield pixels[start : start + BATCH], labels[start : start + BATCH]
 
 
 def loss(outputs: Tensor, target: Tensor) -> Tensor:
@@ -116,13 +122,9 @@ def train_part(split: str) -> tuple[Tensor, Tensor]:
     return pixels[rows[split]], labels[rows[split]]
 
 
-def normalised(pixels: Tensor) -> Tensor:
-    """Bytes (N, 32, 32, 3) as images (N, 3, 32, 32) about 0 ± 1."""
-    return (pixels.permute(0, 3, 1, 2).float() / 255 - MEAN) / DEVIATION
-
-
-def varied(images: Tensor) -> Tensor:
-    """Each image moved by a few pixels and half of them mirrored, by torch's random numbers."""
+def augment(images: Tensor) -> Tensor:
+    """Training images (N, 3, 32, 32), each moved by a few pixels and half of them mirrored, by
+    torch's random numbers."""
     count, _, height, width = images.shape
     padded = functional.pad(images, [LARGEST_SHIFT] * 4)
     top, left = torch.randint(2 * LARGEST_SHIFT + 1, (2, count))

@@ -1,4 +1,8 @@
-"""From recordings to log-mel maps, which are what the network sees."""
+"""From recordings to log-mel maps, which are what the network sees.
+
+What task.py declares as `preprocess` makes the same maps, and so does a package's generated API.
+This is for training, which needs nothing but the recipe's folder.
+"""
 
 import io
 import wave
@@ -14,12 +18,12 @@ LOWEST_HZ, HIGHEST_HZ = 60.0, RATE / 2
 QUIETEST = 1e-4  # of the loudness of the whole recording; silence lies there
 MEAN, DEVIATION = -7.26, 3.10  # of the training maps
 
-Samples = npt.NDArray[np.float32]
+Samples = npt.NDArray[np.int16]
 Map = npt.NDArray[np.float32]
 
 
 def samples_of(content: bytes, name: str) -> Samples:
-    """The samples of a 16-bit mono WAV file at 8 kHz, between -1 and 1.
+    """The samples of a 16-bit mono WAV file at 8 kHz.
 
     Raises ValueError, naming the file, for anything else.
     """
@@ -36,7 +40,7 @@ def samples_of(content: bytes, name: str) -> Samples:
         )
     if not data:
         raise ValueError(f"{name}: holds no samples")
-    return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32_768
+    return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.int16)
 
 
 def log_mel(samples: Samples) -> Map:
@@ -46,8 +50,9 @@ def log_mel(samples: Samples) -> Map:
     Mermelstein 1980; the scale is O'Shaughnessy's, 2595 log10(1 + f/700)). The recording lies in
     the middle of the map; what is longer loses both ends.
     """
-    level = float(np.sqrt(np.mean(np.square(samples)))) or 1.0
-    placed = _centred(samples / level)
+    real = samples.astype(np.float32) / 32_768
+    level = float(np.sqrt(np.mean(np.square(real)))) or 1.0
+    placed = _centred(real / level)
     frames = np.lib.stride_tricks.sliding_window_view(placed, WINDOW)[::HOP]
     spectrum = np.abs(np.fft.rfft(frames * np.hanning(WINDOW), TRANSFORM)) ** 2 / WINDOW
     bands = np.log(spectrum @ _BANK.T + QUIETEST)
@@ -58,7 +63,7 @@ SILENCE = (float(np.log(QUIETEST)) - MEAN) / DEVIATION
 """What a map holds where nothing is heard."""
 
 
-def _centred(samples: Samples) -> Samples:
+def _centred(samples: Map) -> Map:
     spare = LENGTH - len(samples)
     if spare < 0:
         return samples[-spare // 2 :][:LENGTH]

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import front_end
 import torch
-from front_end import SILENCE, log_mel, samples_of
+from front_end import BANDS, FRAMES, RATE, SILENCE, samples_of
 from model import SpokenDigitsNet
 from safetensors.torch import load_file
 from torch import Tensor
@@ -38,9 +39,28 @@ STRETCH, WARP, SHIFT = 0.15, 0.1, 0.15
 """The most that a training map changes: in time and along the bands, and moved in time, as shares
 of the map (speed: Ko et al. 2015; voice: Jaitly and Hinton 2013, vocal tract length)."""
 LOUDER = 0.3
+LOUDEST = 4.0  # about what the maps of loud vowels reach
 MASKED_FRAMES, MASKED_BANDS = 12, 6  # of one blot on each axis (Park et al. 2019, SpecAugment)
 
 metrics = ["accuracy"]
+preprocess = [
+    {"source": "audio", "rate_hz": RATE, "dtype": "int16"},
+    {"op": "level"},
+    {"op": "fit", "samples": front_end.LENGTH},
+    {
+        "op": "log_mel",
+        "window": front_end.WINDOW,
+        "hop": front_end.HOP,
+        "transform": front_end.TRANSFORM,
+        "bands": BANDS,
+        "lowest_hz": front_end.LOWEST_HZ,
+        "highest_hz": front_end.HIGHEST_HZ,
+        "floor": front_end.QUIETEST,
+    },
+    {"op": "normalize", "mean": [front_end.MEAN], "std": [front_end.DEVIATION]},
+    {"op": "expand"},
+]
+postprocess = [{"op": "softmax"}, {"op": "top_k", "k": 3, "labels": list("0123456789")}]
 
 
 @dataclass
@@ -91,18 +111,16 @@ def build() -> torch.nn.Module:
 
 
 def example_inputs() -> tuple[Tensor, ...]:
-    """The map of one validation recording, (1, 1, 64, 32)."""
-    maps, _ = part("validation")
-    return (maps[:1],)
+    """A map as the model takes it, (1, 1, 64, 32): from silence to the loudest."""
+    return (torch.linspace(SILENCE, LOUDEST, FRAMES * BANDS).reshape(1, 1, FRAMES, BANDS),)
 
 
-def batches(split: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Log-mel maps (N, 1, 64, 32) and labels (N,); those of "train" are stretched and blotted."""
+def batches(split: str) -> Iterator[tuple[list[Tensor], Tensor]]:
+    """Recordings, each (samples,) of int16 at 8 kHz, as an app has them, and labels (N,)."""
     name = "test" if split == "validation" and settings.validation == "test" else split
-    maps, labels = part(name)
+    samples, labels = part(name)
     for start in range(0, len(labels), BATCH):
-        batch = maps[start : start + BATCH]
-        yield (varied(batch) if split == "train" else batch), labels[start : start + BATCH]
+        yield samples[start : start + BATCH], labels[start : start + BATCH]
 
 
 def loss(outputs: Tensor, target: Tensor) -> Tensor:
@@ -112,9 +130,9 @@ def loss(outputs: Tensor, target: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Recordings:
-    """All maps (N, 1, 64, 32), their digits (N,), and what each file's name says besides."""
+    """All recordings' samples, their digits (N,), and what each file's name says besides."""
 
-    maps: Tensor
+    samples: tuple[Tensor, ...]
     digits: Tensor
     speakers: tuple[str, ...]
     numbers: tuple[int, ...]
@@ -123,7 +141,7 @@ class Recordings:
 @cache
 def recordings() -> Recordings:
     """Every recording of the archive, in the order of the names."""
-    maps, digits, speakers, numbers = [], [], [], []
+    samples, digits, speakers, numbers = [], [], [], []
     try:
         opened = zipfile.ZipFile(archive())
     except zipfile.BadZipFile as error:
@@ -133,15 +151,13 @@ def recordings() -> Recordings:
             digit, speaker, number = named(name)
             if opened.getinfo(name).file_size > LARGEST_FILE:
                 raise ValueError(f"{archive()}: {name}: larger than {LARGEST_FILE:,} bytes")
-            maps.append(torch.from_numpy(log_mel(samples_of(opened.read(name), name))))
+            samples.append(torch.from_numpy(samples_of(opened.read(name), name)))
             digits.append(digit)
             speakers.append(speaker)
             numbers.append(number)
-    if not maps:
+    if not samples:
         raise ValueError(f"{archive()}: holds no recordings; allowed: DIGIT_SPEAKER_INDEX.wav")
-    return Recordings(
-        torch.stack(maps)[:, None], torch.tensor(digits), tuple(speakers), tuple(numbers)
-    )
+    return Recordings(tuple(samples), torch.tensor(digits), tuple(speakers), tuple(numbers))
 
 
 def named(name: str) -> tuple[int, str, int]:
@@ -153,8 +169,8 @@ def named(name: str) -> tuple[int, str, int]:
     return int(digit), speaker, int(number)
 
 
-def part(name: str) -> tuple[Tensor, Tensor]:
-    """Maps and labels of a part. Calibration is drawn of the training part, evenly in its order."""
+def part(name: str) -> tuple[list[Tensor], Tensor]:
+    """Samples and labels of a part. Calibration is drawn evenly of the training part."""
     found = recordings()
     everyone = sorted(set(found.speakers))
     if settings.split == "speaker" and len(everyone) < 3:
@@ -170,12 +186,12 @@ def part(name: str) -> tuple[Tensor, Tensor]:
         raise ValueError(f"{archive()}: no recordings for the {settings.split} {name} part")
     if name == "calibration":
         rows = rows[:: max(1, len(rows) // CALIBRATION)][:CALIBRATION]
-    return found.maps[rows], found.digits[rows]
+    return [found.samples[row] for row in rows], found.digits[rows]
 
 
-def varied(maps: Tensor) -> Tensor:
-    """Each map stretched, moved, made louder or quieter, and blotted on both axes, by torch's
-    random numbers."""
+def augment(maps: Tensor) -> Tensor:
+    """Training maps (N, 1, 64, 32), each stretched, moved, made louder or quieter, and blotted on
+    both axes, by torch's random numbers."""
     count, _, frames, bands = maps.shape
     time, pitch = 1 + STRETCH * between(count), 1 + WARP * between(count)
     grid = torch.zeros(count, 2, 3)

@@ -13,10 +13,11 @@ import sys
 import time
 
 import torch
+from front_end import log_mel
 from model import SpokenDigitsNet
 from safetensors.torch import save_file
-from task import build, configure, loss, part, varied, weights
-from torch import nn
+from task import augment, build, configure, loss, part, weights
+from torch import Tensor, nn
 
 EPOCHS = 40
 BATCH = 64
@@ -33,7 +34,7 @@ def train() -> nn.Module:
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
     net = SpokenDigitsNet().to(memory_format=torch.channels_last)
-    maps, labels = part("train")
+    maps, labels = heard("train")
     steps = len(labels) // BATCH
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, EPOCHS * steps)
@@ -43,12 +44,19 @@ def train() -> nn.Module:
         net.train()
         for rows in torch.randperm(len(labels))[: steps * BATCH].view(steps, BATCH):
             optimizer.zero_grad()
-            judge(net(varied(maps[rows])), labels[rows]).backward()
+            judge(net(augment(maps[rows])), labels[rows]).backward()
             optimizer.step()
             schedule.step()
         told = f"epoch {epoch + 1:2}/{EPOCHS}  {time.perf_counter() - started:.1f} s"
         print(told, file=sys.stderr, flush=True)
     return net.eval()
+
+
+def heard(name: str) -> tuple[Tensor, Tensor]:
+    """Maps (N, 1, 64, 32) and labels (N,) of a part."""
+    samples, labels = part(name)
+    maps = [torch.from_numpy(log_mel(one.numpy())) for one in samples]
+    return torch.stack(maps)[:, None], labels
 
 
 def save(net: nn.Module) -> None:
@@ -61,7 +69,7 @@ def save(net: nn.Module) -> None:
 @torch.no_grad()
 def score(net: nn.Module, name: str) -> str:
     """Accuracy and loss on a part."""
-    maps, labels = part(name)
+    maps, labels = heard(name)
     outputs = net(maps)
     right = (outputs.argmax(1) == labels).float().mean().item()
     return f"{name} accuracy {right:.4f}, loss {loss(outputs, labels).item():.4f}"

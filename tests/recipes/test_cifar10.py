@@ -14,7 +14,9 @@ from pipeline.task import load
 from targets.errors import TaskError
 
 FOLDER = Path(__file__).parents[2] / "recipes" / "cifar10"
-CLASSES = [f"class{number}" for number in range(10)]
+CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 SPLITS = ("train", "calibration", "validation")
 
 
@@ -104,6 +106,16 @@ def test_parts_of_the_training_archive_are_apart(data):
     assert len(set(rows)) == 100
 
 
+def test_an_app_has_bytes_and_gets_names(data):
+    loaded = task(data)
+    (pixels,), (images,) = next(loaded.sources("validation"))
+    assert pixels.dtype == torch.uint8
+    mean, std = (torch.tensor(one) for one in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    expected = ((pixels.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+    assert torch.allclose(images, expected, atol=1e-6)
+    assert loaded.declared.outputs[0].operations[-1].labels == CLASSES
+
+
 def test_labels_are_in_the_order_of_the_classes(data):
     loaded = task(data)
     images, labels = images_of(loaded, "validation"), labels_of(loaded, "validation")
@@ -169,7 +181,10 @@ def test_without_data_it_says_what_to_give(tmp_path):
     ("damage", "told"),
     [
         (lambda file: file.write_bytes(b"no zip"), "not a zip file"),
-        (lambda file: write(file, 10, CLASSES[:3]), "3 folders; allowed: 10"),
+        (
+            lambda file: write(file, 10, CLASSES[:3]),
+            "the folders airplane, automobile, bird; allowed: one per class, airplane",
+        ),
         (lambda file: write(file, 10, content=b"no image"), "no image that can be read"),
         (lambda file: write(file, 10, content=jpeg(1)[:400]), "no image that can be read"),
         (lambda file: write(file, 10, content=jpeg(1, (32, 31))), r"\(32, 31\) pixels"),
