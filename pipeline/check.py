@@ -63,10 +63,16 @@ class Checked:
         return VERDICT_CODES.get(self.verdict.status, UNDECIDED)
 
 
-def measure(model: Path, device: str, as_json: bool, rule: TimingRule | None = None) -> int:
+def measure(
+    model: Path,
+    device: str,
+    as_json: bool,
+    rule: TimingRule | None = None,
+    given: Given = NOTHING,
+) -> int:
     """Measures a model file by the full rule, or the one given, and prints what was seen."""
     with Console() as console, occupied(devices.load(device).seat, console.remark):
-        target, description = described(model, device, console)
+        target, description = described(model, device, console, given)
         console.step(f"measuring {model.name} on {device} with {target.runtime}")
         only = {"model": description.artifact}
         measured = sitting(target, only, rule or TimingRule(), console.progress)["model"]

@@ -22,6 +22,7 @@ from pipeline.cli_options import (
     Processes,
     Runtimes,
     Samples,
+    Shapes,
 )
 from pipeline.cli_packages import package, replay, verify
 
@@ -82,14 +83,17 @@ def compare(
     rounds: Annotated[
         int | None, typer.Option(help="Fresh processes of each file, at least 6; without it, 8.")
     ] = None,
+    shape: Shapes = None,
     as_json: Json = False,
 ) -> None:
     """Tells whether model B is faster than model A, measured in turns of one session."""
 
     def door() -> int:
         from pipeline import compare as comparing
+        from pipeline.given import Given
 
-        return comparing.show(a, b, device or "host", rounds, as_json)
+        given = Given.read(tuple(shape or ()), None)
+        return comparing.show(a, b, device or "host", rounds, as_json, given)
 
     leave_with(door, as_json)
 
@@ -102,14 +106,17 @@ def inspect(
         typer.Option(metavar="RUN", help="Compare it with this run's quantized torch graph."),
     ] = None,
     device: Device = None,
+    shape: Shapes = None,
     as_json: Json = False,
 ) -> None:
     """Tells what really runs in a model file, in which types, and how faithful it is."""
 
     def door() -> int:
         from pipeline import inspecting
+        from pipeline.given import Given
 
-        return inspecting.inspect(model, device or "host", against, as_json)
+        given = Given.read(tuple(shape or ()), None)
+        return inspecting.inspect(model, device or "host", against, as_json, given)
 
     leave_with(door, as_json)
 

@@ -29,20 +29,22 @@ def measure(
     processes: Processes = None,
     samples: Samples = None,
     sustained: Sustained = None,
+    shape: Shapes = None,
     as_json: Json = False,
 ) -> None:
     """Measures a model file on a device."""
 
     def door() -> int:
         from pipeline import check as checking
+        from pipeline.given import Given
         from targets.sign_test import asked_rule
 
-        rule = asked_rule(processes, samples)
+        rule, given = asked_rule(processes, samples), Given.read(tuple(shape or ()), None)
         if sustained is not None:
             from pipeline import sustain
 
-            return sustain.show(model, device or "host", sustained, rule, as_json)
-        return checking.measure(model, device or "host", as_json, rule)
+            return sustain.show(model, device or "host", sustained, rule, as_json, given=given)
+        return checking.measure(model, device or "host", as_json, rule, given)
 
     leave_with(door, as_json)
 

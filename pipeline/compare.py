@@ -13,6 +13,7 @@ from rich.table import Table
 
 from pipeline.check import described, document
 from pipeline.console import Console
+from pipeline.given import NOTHING, Given
 from pipeline.printing import print_json
 from pipeline.report.gate import comparison_row
 from targets import comparison
@@ -80,10 +81,12 @@ def compare(
         return _compared(Path(a), Path(b), device, rounds, console)
 
 
-def show(a: Path, b: Path, device: str, rounds: int | None, as_json: bool) -> int:
+def show(
+    a: Path, b: Path, device: str, rounds: int | None, as_json: bool, given: Given = NOTHING
+) -> int:
     """`edgesmith compare`: prints the comparison; 0 where b is faster, 3 where slower, else 4."""
     with Console() as console:
-        found = _compared(a, b, device, rounds, console)
+        found = _compared(a, b, device, rounds, console, given)
     if as_json:
         print_json(found)
     else:
@@ -92,12 +95,12 @@ def show(a: Path, b: Path, device: str, rounds: int | None, as_json: bool) -> in
 
 
 def _compared(
-    a: Path, b: Path, device: str, rounds: int | None, console: Console
+    a: Path, b: Path, device: str, rounds: int | None, console: Console, given: Given = NOTHING
 ) -> dict[str, Any]:
     rule = comparison.rule_of(TimingRule(), rounds)
     if a.resolve() == b.resolve():
         raise UsageError(f"{a} is given twice; comparing takes two different models")
-    (target_a, of_a), (target_b, of_b) = (described(one, device, console) for one in (a, b))
+    (target_a, of_a), (target_b, of_b) = (described(one, device, console, given) for one in (a, b))
     if of_a.artifact.sha256 == of_b.artifact.sha256:
         raise UsageError(f"{a} and {b} hold the same bytes; comparing takes two different models")
     sides = Sides(a, b, device, (of_a, of_b), (target_a, target_b))

@@ -13,6 +13,7 @@ from pipeline.console import Console
 from pipeline.evaluate import agreement
 from pipeline.evidence import TRAINED
 from pipeline.fidelity import Fidelity
+from pipeline.given import NOTHING, Given
 from pipeline.inspect_view import Against, Inspection, print_all
 from pipeline.leftovers import facts
 from pipeline.printing import print_json
@@ -28,7 +29,9 @@ REFERENCE = "reference.npy"
 NOT_FAITHFUL = 3
 
 
-def inspect(model: Path, device: str, run: Path | None, as_json: bool) -> int:
+def inspect(
+    model: Path, device: str, run: Path | None, as_json: bool, given: Given = NOTHING
+) -> int:
     """Prints what a model file executes; with a run, its agreement with the run's torch graph.
 
     Returns 3 where it agrees with that graph less than a delivered artifact has to, else 0.
@@ -39,7 +42,7 @@ def inspect(model: Path, device: str, run: Path | None, as_json: bool) -> int:
     """
     home = _home(model, run) if run else None
     with Console() as console:
-        target, description = described(model, device, console)
+        target, description = described(model, device, console, given)
         plan = QuantPlan.load(home.step / PLAN) if home else None
         against = _against(home, target, description.artifact, console) if home else None
     found = Inspection(model, device, description, facts(description.execution, plan), against)

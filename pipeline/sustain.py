@@ -15,6 +15,7 @@ from pipeline.check import (
     stated_budget,
 )
 from pipeline.console import Console
+from pipeline.given import NOTHING, Given
 from pipeline.printing import print_json
 from targets import device as devices
 from targets import occupancy
@@ -35,6 +36,7 @@ def show(
     rule: TimingRule,
     as_json: bool,
     budget: Budget | None = None,
+    given: Given = NOTHING,
 ) -> int:
     """Keeps the device under load and prints the curve; with a budget the code is the verdict's.
 
@@ -44,7 +46,7 @@ def show(
     """
     absolute_only(budget or Budget())
     with Console() as console, occupancy.occupied(devices.load(device).seat, console.remark):
-        target, description = described(model, device, console)
+        target, description = described(model, device, console, given)
         console.step(f"{minutes:g} minutes of {model.name} on {device} with {target.runtime}")
         rule = covering(rule, budget or Budget())
         found = sustain(target, description.artifact, minutes, rule, console.progress)
@@ -61,6 +63,7 @@ def check(
     as_json: bool,
     limits: tuple[str, ...],
     budget: Path | None,
+    given: Given = NOTHING,
 ) -> int:
     """Judges the last part by limits. Raises UsageError also where none is stated."""
     stated = stated_budget(limits, budget)
@@ -69,7 +72,7 @@ def check(
         raise UsageError(
             "check needs a limit to judge by: --limit latency_ms.p95=8 or --budget FILE"
         )
-    return show(model, device, minutes, rule, as_json, judged_by)
+    return show(model, device, minutes, rule, as_json, judged_by, given)
 
 
 def _document(

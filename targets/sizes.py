@@ -27,7 +27,7 @@ def fixed(name: str, shape: Sequence[int], asked: Mapping[str, Sequence[int]]) -
         raise ArtifactError(
             f"input '{name}' has the shape {list(shape)}; only the first dimension may be "
             "symbolic: export the model with fixed sizes, or state them "
-            f"(check --shape {name}=SIZES)"
+            f"(--shape {name}=SIZES)"
         )
     return tuple(1 if size == -1 else size for size in shape)
 

@@ -80,12 +80,12 @@ def sustain(order: Order, minutes: float, as_json: bool) -> int:
     Raises UsageError for what is asked of a check alone: several devices, a baseline, files.
     """
     alone = (order.gate is None, order.files == Files(), not order.annotated)
-    if not all(alone) or order.given != NOTHING:
+    if not all(alone) or order.given.data is not None:
         raise UsageError(
             "--sustained has a curve of its own, and takes no --baseline, --junit, --markdown, "
-            "--sarif, --annotate, --shape or --data; leave one of the two out"
+            "--sarif, --annotate or --data; leave one of the two out"
         )
-    asked = minutes, order.rule or TimingRule(), as_json, order.limits, order.budget
+    asked = minutes, order.rule or TimingRule(), as_json, order.limits, order.budget, order.given
     return sustaining.check(order.model, ",".join(order.devices), *asked)
 
 

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pipeline.ci import door
+from pipeline.cli import app
 from pipeline.diagnose.door import analyse
 from pipeline.diagnose.finding import Finding
 from pipeline.given import Given
@@ -100,3 +102,15 @@ def test_open_sizes_that_are_stated_are_measured(
     assert status(document, "latency_ms.p50") in JUDGED
     (sizes,) = (one for one in document["diagnosis"] if one["rule"] == "dynamic-sizes")
     assert sizes["severity"] == "note"
+
+
+@pytest.mark.parametrize("command", ["measure", "inspect"])
+def test_every_look_at_a_file_takes_sizes(foreign: Path, command: str) -> None:
+    model = str(foreign / "sizes.xml")
+    done = CliRunner().invoke(app, [command, model, "--shape", "x=1,3,24,32", "--json"])
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert "input 'x' fixed to [1, 3, 24, 32]" in json.dumps(document)
+    refused = CliRunner().invoke(app, [command, model])
+    assert refused.exit_code == 2
+    assert "--shape x=SIZES" in refused.stderr
