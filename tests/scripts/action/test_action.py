@@ -53,7 +53,7 @@ def test_every_input_becomes_an_option(gate, tmp_path) -> None:
     code, _, told = gate(
         MODEL="net.onnx", DEVICE="pi5", LIMITS="latency_ms.p95=8\r\n\n size_kb=90", BUDGET="b.yaml",
         BASELINE="runs/main", MAX_REGRESSION="latency_ms.p50=5%\n", DATA="task.py",
-        JUNIT="j.xml", SARIF="s.sarif", JSON=str(tmp_path / "out.json"),
+        SHAPES="x=1,8", JUNIT="j.xml", SARIF="s.sarif", JSON=str(tmp_path / "out.json"),
     )  # fmt: skip
     assert code == 0
     assert told[:2] == ["check", "--markdown"]
@@ -61,7 +61,7 @@ def test_every_input_becomes_an_option(gate, tmp_path) -> None:
         "--annotate", "--json", "--device", "pi5", "--budget", "b.yaml", "--baseline", "runs/main",
         "--data", "task.py", "--junit", "j.xml", "--sarif", "s.sarif", "--limit",
         "latency_ms.p95=8", "--limit", " size_kb=90", "--max-regression", "latency_ms.p50=5%",
-        "--", "net.onnx",
+        "--shape", "x=1,8", "--", "net.onnx",
     ]  # fmt: skip
     assert (tmp_path / "out.json").read_text() == '{"found": true}\n'
 
