@@ -116,11 +116,17 @@ def example_inputs() -> tuple[Tensor, ...]:
 
 
 def batches(split: str) -> Iterator[tuple[list[Tensor], Tensor]]:
-    """Recordings, each (samples,) of int16 at 8 kHz, as an app has them, and labels (N,)."""
+    """Recordings, each (samples,) of int16 at 8 kHz, as an app has them, and labels (N,).
+
+    Those of "train" come in an order drawn from torch's random numbers: names go by digit, and a
+    batch of one digit teaches little.
+    """
     name = "test" if split == "validation" and settings.validation == "test" else split
     samples, labels = part(name)
-    for start in range(0, len(labels), BATCH):
-        yield samples[start : start + BATCH], labels[start : start + BATCH]
+    count = len(labels)
+    order = torch.randperm(count) if split == "train" else torch.arange(count)
+    for rows in order.split(BATCH):
+        yield [samples[row] for row in rows.tolist()], labels[rows]
 
 
 def loss(outputs: Tensor, target: Tensor) -> Tensor:
