@@ -7,6 +7,7 @@ from torch.fx import GraphModule
 
 from pipeline.graph import Graph
 from pipeline.graph.copying import copied
+from pipeline.quantize import norms
 from pipeline.quantize.plan import QuantPlan, TensorQuantization
 from pipeline.quantize.prepared import Prepared, prepare
 from pipeline.quantize.pt2e import FixedQParamsObserver, convert_pt2e
@@ -46,10 +47,19 @@ def apply(graph: Graph, plan: QuantPlan) -> Quantized:
         entry = by_weight[str(place.observed.target)]
         scales = scales_of(prepared.weight(place), entry, plan.settings)
         prepared.replace(place, _weight_observer(scales, entry.channel_axis))
-    with silence():
-        folded = convert_pt2e(copied(prepared.module), fold_quantize=True)
-        unfolded = convert_pt2e(prepared.module, fold_quantize=False)
+    folded = _converted(copied(prepared.module), fold_quantize=True)
+    unfolded = _converted(prepared.module, fold_quantize=False)
     return Quantized(folded, unfolded, plan)
+
+
+def _converted(module: GraphModule, *, fold_quantize: bool) -> GraphModule:
+    """A prepared graph with operators in the places of its observers."""
+    norms.hide(module)  # torchao would look for norms in training, which takes it 10 s
+    with silence():
+        made: GraphModule = convert_pt2e(module, fold_quantize=fold_quantize)
+    norms.show(made)
+    made.recompile()
+    return made
 
 
 def check_fits(prepared: Prepared, plan: QuantPlan) -> None:

@@ -12,8 +12,8 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pipeline.graph.operators.entry import bind, operator_name
+from pipeline.quantize.floats import is_float
 from pipeline.quantize.fold import bias_of, stored, weight_of, weighted
-from pipeline.quantize.quantizer import is_float
 
 ELEMENTWISE = frozenset(
     {

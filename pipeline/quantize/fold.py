@@ -1,26 +1,22 @@
 """Batch norms folded into the operators before them, as every runtime does."""
 
-import warnings
-
 import torch
 from torch.fx import GraphModule, Node
 
 from pipeline.graph import Graph
 from pipeline.graph.attributes import attribute
-from pipeline.quantize import rules
-from pipeline.quantize.pt2e import fold_batch_norms
+from pipeline.quantize import norms, rules
 
 
 def fold(graph: Graph) -> Graph:
     """A copy of the graph whose convolutions and linear layers took in the batch norms behind them.
 
+    A norm stays, and stays float, where its operator has other readers or a weight of others.
     Nodes and weights keep their names, so a plan fits both. Every operator with a stored weight has
     a bias of its own, called after the weight where it is new. Folding twice changes nothing.
     """
     folded = graph.copy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a norm that can't be folded: it stays, and stays float
-        fold_batch_norms(folded.module)
+    norms.take_in(folded.module)
     for node in weighted(folded.module):
         if len(node.args) < 3 or node.args[2] is None:
             _give_bias(folded.module, node)

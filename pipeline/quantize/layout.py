@@ -13,8 +13,9 @@ from torch.fx import Node
 from pipeline.graph import Graph
 from pipeline.graph.work import macs_by_node
 from pipeline.quantize import rules
+from pipeline.quantize.floats import ANNOTATION, is_float
 from pipeline.quantize.fold import fold
-from pipeline.quantize.quantizer import ANNOTATION, EdgeQuantizer, fused_activation, is_float
+from pipeline.quantize.quantizer import EdgeQuantizer, fused_activation
 
 Role = Literal["computes", "fused", "moves", "float"]
 

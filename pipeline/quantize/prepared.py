@@ -6,6 +6,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pipeline.graph.copying import copied
+from pipeline.quantize import norms
 from pipeline.quantize.fold import stored
 from pipeline.quantize.pt2e import FixedQParamsObserver, PerChannelMinMaxObserver, prepare_pt2e
 from pipeline.quantize.quantizer import EdgeQuantizer
@@ -72,8 +73,11 @@ def prepare(
     operators alone read it. Raises ArtifactError for one that the folded graph doesn't have.
     """
     quantizer = EdgeQuantizer(keep_float, float_outlets=float_outlets)
+    folded = copied(module)
+    norms.take_in(folded)
+    norms.hide(folded)
     with silence():
-        prepared = prepare_pt2e(copied(module), quantizer)
+        prepared = prepare_pt2e(folded, quantizer)
     places = _places(prepared)
     weights = tuple(place for place in places if _holds_weight(prepared, place))
     activations = tuple(place for place in places if place not in weights)

@@ -3,8 +3,6 @@
 On import torchao announces the GPU kernels that it can't load.
 """
 
-from torch.fx import GraphModule
-
 from targets.conversion import silence
 
 with silence():
@@ -21,7 +19,6 @@ with silence():
         SharedQuantizationSpec,
     )
     from torchao.quantization.pt2e.quantizer.quantizer import QuantizationSpecBase
-    from torchao.quantization.pt2e.utils import _fuse_conv_bn_, _fuse_linear_bn_
 
 __all__ = [
     "FixedQParamsObserver",
@@ -33,12 +30,5 @@ __all__ = [
     "QuantizationSpecBase",
     "SharedQuantizationSpec",
     "convert_pt2e",
-    "fold_batch_norms",
     "prepare_pt2e",
 ]
-
-
-def fold_batch_norms(module: GraphModule) -> None:
-    """Folds batch norms away in place, as `prepare_pt2e` does before it looks at a graph."""
-    _fuse_conv_bn_(module)
-    _fuse_linear_bn_(module)

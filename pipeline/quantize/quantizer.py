@@ -6,7 +6,21 @@ import torch
 from torch._ops import OpOverload
 from torch.fx import GraphModule, Node
 
-from pipeline.quantize import rules
+from pipeline.quantize import norms, rules
+from pipeline.quantize.floats import (
+    ANNOTATION,
+    DECLINED,
+    KEPT,
+    is_among_floats,
+    is_element,
+    is_float,
+    is_given_in_float,
+    leads_to_floats,
+    operand_of,
+    operands,
+    readers,
+    takes_integers,
+)
 from pipeline.quantize.plan import LEAST_SCALE
 from pipeline.quantize.pt2e import (
     FixedQParamsQuantizationSpec,
@@ -19,8 +33,6 @@ from pipeline.quantize.pt2e import (
 )
 from targets.errors import ArtifactError
 
-ANNOTATION = "quantization_annotation"
-
 ACTIVATION = QuantizationSpec(
     dtype=torch.int8,
     quant_min=-128,
@@ -28,10 +40,6 @@ ACTIVATION = QuantizationSpec(
     qscheme=torch.per_tensor_affine,
     observer_or_fake_quant_ctr=MinMaxObserver.with_args(eps=LEAST_SCALE),
 )
-
-
-KEPT = QuantizationAnnotation(_annotated=True)
-"""Of a node that was decided to stay float."""
 
 
 class EdgeQuantizer:
@@ -49,7 +57,8 @@ class EdgeQuantizer:
         """Reason by the name of a node that no rule covers."""
 
     def transform_for_annotation(self, model: GraphModule) -> GraphModule:
-        """Nothing is rewritten before annotating."""
+        """Nothing is rewritten before annotating, but for norms that folding must not see."""
+        norms.show(model)
         return model
 
     def annotate(self, model: GraphModule) -> GraphModule:
@@ -62,7 +71,7 @@ class EdgeQuantizer:
             if node.op == "call_function" and ANNOTATION not in node.meta and is_float(node):
                 reason = annotate(node)
                 if reason:
-                    self.declined[node.name] = reason
+                    self.declined[node.name] = node.meta[DECLINED] = reason
         if self._float_outlets:
             for node in outlets(model):
                 node.meta[ANNOTATION].output_qspec = None
@@ -85,14 +94,6 @@ class EdgeQuantizer:
         """Observers are taken as they are inserted."""
 
 
-def is_float(node: Node) -> bool:
-    """Whether the node's value is a float32 tensor, or a list that begins with one."""
-    value = node.meta.get("val")
-    if isinstance(value, list | tuple) and value:
-        value = value[0]
-    return isinstance(value, torch.Tensor) and value.dtype == torch.float32
-
-
 def outlets(model: GraphModule) -> list[Node]:
     """Where values leave an annotated graph's operators with weights for float ones alone."""
     ends = [fused_activation(node) or node for node in model.graph.nodes
@@ -102,7 +103,7 @@ def outlets(model: GraphModule) -> list[Node]:
         for node in ends
         if ANNOTATION in node.meta
         and node.meta[ANNOTATION].output_qspec is not None
-        and not any(_takes_integers(user) for user in _readers(node))
+        and not any(takes_integers(user) for user in readers(node))
     ]
 
 
@@ -126,28 +127,30 @@ def _weighted(node: Node) -> str | None:
 
 
 def _binary(node: Node) -> str | None:
-    operands = [arg for arg in node.args if isinstance(arg, Node) and is_float(arg)]
-    if len(operands) < 2:
+    read = operands(node)
+    if len(read) < 2:
         return "one operand is a number, not a tensor"
-    _put(node, {operand: _arriving(operand) for operand in operands})
+    if all(map(is_given_in_float, read)) and leads_to_floats(node):
+        return rules.AMONG_FLOATS
+    _put(node, {operand: _arriving(operand) for operand in read})
     _leave(node)
     return None
 
 
 def _unary(node: Node) -> None:
-    data = _data(node)
+    data = operand_of(node)
     _put(node, {data: _arriving(data)}, ACTIVATION)
 
 
 def _fixed(node: Node) -> None:
-    data = _data(node)
+    data = operand_of(node)
     _put(node, {data: _arriving(data)}, _fixed_spec(*rules.FIXED[node.target]))
 
 
 def _shared(node: Node) -> str | None:
-    if node.target in rules.MOVING and _is_among_floats(node):
+    if node.target in rules.MOVING and is_among_floats(node):
         return rules.UNREAD
-    data = _data(node)
+    data = operand_of(node)
     _put(node, {data: _arriving(data)}, SharedQuantizationSpec((data, node)))
     return None
 
@@ -159,59 +162,14 @@ def _concatenating(node: Node) -> None:
 
 
 def _splitting(node: Node) -> str | None:
-    if _is_among_floats(node):
+    if is_among_floats(node):
         return rules.UNREAD
-    data = _data(node)
+    data = operand_of(node)
     _put(node, {data: _arriving(data)})
     for part in node.users:
         if ANNOTATION not in part.meta:
             _put(part, {}, SharedQuantizationSpec((data, node)))
     return None
-
-
-def _is_among_floats(node: Node) -> bool:
-    """Whether what only moves values comes from an operator that stays float, or leads to such
-    ones alone: runtimes fuse the moving with these."""
-    return _comes_from_float(node) or all(_stays_float(user) for user in _readers(node))
-
-
-def _readers(node: Node) -> list[Node]:
-    """What computes with a value, wherever it is moved first."""
-    waiting, found = list(node.users), dict[Node, None]()
-    while waiting:
-        user = waiting.pop()
-        if user.target in rules.MOVING or _is_element(user):
-            waiting += user.users
-        else:
-            found[user] = None
-    return list(found)
-
-
-def _is_element(node: Node) -> bool:
-    return node.op == "call_function" and not isinstance(node.target, OpOverload)
-
-
-def _comes_from_float(node: Node) -> bool:
-    data = _data(node)
-    while data.target in rules.MOVING or _is_element(data):
-        data = _data(data)
-    return data.op == "call_function" and _stays_float(data)
-
-
-def _stays_float(node: Node) -> bool:
-    """Whether no rule covers an operator, or it was decided to stay float."""
-    if node.op == "output":
-        return False
-    if ANNOTATION in node.meta and node.meta[ANNOTATION] == KEPT:
-        return True
-    if node.target in rules.BINARY:
-        return sum(isinstance(one, Node) and is_float(one) for one in node.args) < 2
-    return not any(node.target in operators for operators, _ in RULES)
-
-
-def _takes_integers(node: Node) -> bool:
-    annotation = node.meta.get(ANNOTATION)
-    return node.op == "output" or bool(annotation and annotation.input_qspec_map)
 
 
 RULES: tuple[tuple[Container[object], Callable[[Node], str | None]], ...] = (
@@ -223,13 +181,6 @@ RULES: tuple[tuple[Container[object], Callable[[Node], str | None]], ...] = (
     (rules.CONCATENATING, _concatenating),
     (rules.SPLITTING, _splitting),
 )
-
-
-def _data(node: Node) -> Node:
-    """The operator's tensor operand."""
-    data = node.args[0]
-    assert isinstance(data, Node), f"{node.name} has no tensor operand"
-    return data
 
 
 def _leave(node: Node) -> None:
@@ -259,8 +210,8 @@ def _put(
 def _arriving(node: Node) -> QuantizationSpecBase:
     """How a value is quantized where it is used: as it was made, if that was fixed."""
     source = node
-    while ANNOTATION not in source.meta and (source.target in rules.MOVING or _is_element(source)):
-        source = _data(source)
+    while ANNOTATION not in source.meta and (source.target in rules.MOVING or is_element(source)):
+        source = operand_of(source)
     if source.target in rules.ARRIVING:
         return _fixed_spec(*rules.ARRIVING[source.target])
     annotation = node.meta.get(ANNOTATION)

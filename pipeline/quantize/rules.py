@@ -125,6 +125,10 @@ SPLITTING = frozenset(
 )
 """One tensor in and a list out: every part keeps the input's scale."""
 
+COVERED = frozenset(WEIGHTED) | BINARY | UNARY | ACTIVATIONS | frozenset(FIXED)
+COVERED |= SHARED | CONCATENATING | SPLITTING
+"""Operators that a rule may make int8."""
+
 CARRYING = SHARED | CONCATENATING | SPLITTING
 """Operators whose values another one computed: they have the scale of what they read."""
 
@@ -140,6 +144,7 @@ MOVING = (SHARED | SPLITTING) - {
 """Operators that change nothing but places. Not padding: LiteRT makes it int8 where what it pads
 is, and the scale of that need not reach as far as the number that is padded with."""
 UNREAD = "float operators alone read what it moves"
+AMONG_FLOATS = "float operators alone give what it reads and read what it gives"
 
 FLOAT: Mapping[object, str] = MappingProxyType(
     {

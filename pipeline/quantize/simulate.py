@@ -12,11 +12,12 @@ from torch.fx import GraphModule, Node
 from pipeline.graph import Graph
 from pipeline.quantize.apply import check_fits
 from pipeline.quantize.fakes import FakeActivation, FakeWeight
+from pipeline.quantize.fold import stored
+from pipeline.quantize.norms import BATCH_NORM
 from pipeline.quantize.plan import QuantPlan
 from pipeline.quantize.prepared import Place, Prepared, prepare
 
 FAKE = "fake_quantize"
-BATCH_NORM = torch.ops.aten.batch_norm.default
 
 
 def simulate(graph: Graph, plan: QuantPlan) -> Graph:
@@ -136,7 +137,7 @@ class _Simulation:
 
     def _norm(self, weight: Node, axis: int) -> Node | None:
         """The batch norm that is folded into a weight: one factor for each of its channels."""
-        channels = self._module.get_parameter(str(weight.target)).shape[axis]
+        channels = stored(self._module, str(weight.target)).shape[axis]
         for user in weight.users:
             for norm in user.users:
                 if self._is_folded(norm) and _channels(self._module, norm) == channels:
@@ -173,4 +174,4 @@ def _channels(module: GraphModule, norm: Node) -> int | None:
     """How many channels a batch norm has; None where it has no gain or statistics of its own."""
     if not isinstance(norm.args[1], Node) or not isinstance(norm.args[4], Node):
         return None
-    return len(module.get_parameter(str(norm.args[1].target)))
+    return len(stored(module, str(norm.args[1].target)))

@@ -9,6 +9,7 @@ from torch import nn
 from pipeline.graph import Graph, trace
 from pipeline.quantize import QuantPlan, apply, quantize
 from pipeline.quantize.keeping import keeping
+from pipeline.quantize.rules import AMONG_FLOATS
 from pipeline.recipe import Quantize
 from targets.errors import ArtifactError, TaskError, UsageError
 
@@ -251,3 +252,45 @@ def test_a_value_that_float_operators_read_need_not_be_rounded() -> None:
             m(x) for m in (graph.module, apply(graph, plan).folded, apply(graph, opened).folded)
         )
     assert (left - exact).square().sum() < (rounded - exact).square().sum()
+
+
+class Masked(nn.Module):
+    """Attention with a bias for each pair of places and a mask that is added to the scores."""
+
+    def __init__(self, hidden: float) -> None:
+        super().__init__()
+        self.enter, self.leave = nn.Linear(8, 24), nn.Linear(8, 4)
+        self.bias = nn.Parameter(0.1 * torch.randn(6, 6))
+        self.register_buffer("mask", torch.full((6, 6), hidden).triu(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.enter(x).chunk(3, dim=-1)
+        scores = q @ k.transpose(1, 2) / 8**0.5 + self.bias
+        return self.leave(torch.softmax(scores + self.mask, dim=-1) @ v)
+
+
+@pytest.mark.parametrize("hidden", [-torch.inf, -1e9, -100.0])
+def test_what_is_added_between_float_operators_stays_float(hidden: float) -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(32, 6, 8)
+    graph = trace(Masked(hidden).eval(), (inputs[:1],))
+    quantized = quantize(graph, [(inputs,)], SETTINGS)
+    reasons = {one.node: one.reason for one in quantized.plan.floats}
+    assert {reasons.get("add"), reasons.get("add_1")} == {AMONG_FLOATS}
+    with torch.no_grad():
+        expected, found = graph.module(inputs), quantized.unfolded(inputs)
+    assert (found - expected).square().mean() < 1e-3 * expected.square().mean()  # 30 dB
+
+
+def test_what_is_added_to_int8_operators_results_is_int8() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.other, self.norm = nn.Linear(8, 8), nn.Linear(8, 8), nn.LayerNorm(8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.norm(self.one(x) + self.other(x))
+
+    inputs = torch.randn(32, 8)
+    plan = quantize(trace(Residual().eval(), (inputs[:1],)), [(inputs,)], SETTINGS).plan
+    assert "add" not in {one.node for one in plan.floats}

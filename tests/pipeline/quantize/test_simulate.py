@@ -88,3 +88,22 @@ def test_the_plan_of_another_model_is_refused(digits, random_net) -> None:
     other = trace(random_net(0), (torch.randn(1, 3, 16, 16),))
     with pytest.raises(ArtifactError, match="another model"):
         simulate(other, digits.quantized.plan)
+
+
+def test_a_weight_that_is_a_buffer_is_simulated() -> None:
+    class Blurred(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("kernel", torch.rand(3, 1, 3, 3))
+            self.head = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.nn.functional.conv2d(x, self.kernel, groups=3))
+
+    images = torch.randn(8, 3, 8, 8)
+    graph = trace(Blurred().eval(), (images[:1],))
+    quantized = quantize(graph, [(images,)], Quantize())
+    with torch.no_grad():
+        found = simulate(graph, quantized.plan).module(images)
+        expected = quantized.unfolded(images)
+    assert steps_apart(found, expected, quantized.plan).max() <= 1 + 1e-3
