@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline import replay_record as records
@@ -25,6 +24,7 @@ from pipeline.recipe import LoadedRecipe, read
 from pipeline.replay_record import Record, RecoverStep, TrainStep
 from pipeline.replay_steps import Replayed, Replaying
 from pipeline.task import SPLITS, Task, load
+from pipeline.terminal import Terminal
 from pipeline.tools import versions
 from pipeline.verify_contents import examined
 from pipeline.workspace import Workspace
@@ -241,18 +241,18 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _print(found: Outcome) -> None:
-    console = RichConsole()
+    console = Terminal()
     shown = Table("step", "in the run", "rebuilt", "", box=None, pad_edge=False)
     for one in found.steps:
         told = "same" if one.same else "different"
         shown.add_row(one.does, one.expected[:SHOWN], one.found[:SHOWN], told)
     console.print(shown)
     for reason in found.reasons:
-        console.print(f"note: {reason}", markup=False, soft_wrap=True)
+        console.print(f"note: {reason}", soft_wrap=True)
     first = next((one.does for one in found.steps if not one.same), None)
     verdict = (
         "is rebuilt byte for byte"
         if found.same
         else f"is not the same: the first step that differs is {first}"
     )
-    console.print(f"the artifact of {found.manifest.id} {verdict}", markup=False, soft_wrap=True)
+    console.print(f"the artifact of {found.manifest.id} {verdict}", soft_wrap=True)
