@@ -87,6 +87,12 @@ def test_audio_of_16_bits_is_divided_where_no_operation_follows(cases):
         assert "source0" in golden and "source1" in golden
 
 
+def test_swift_divides_colors_by_their_opacity(cases):
+    files = swift_of(cases["photos"])
+    (made,) = (each.decode() for path, each in files.items() if path.endswith("/Pixels.swift"))
+    assert "premultipliedLast" in made and "return done ? straight(colors) : nil" in made
+
+
 def test_text_from_outside_stays_text(faults):
     for language, suffix, form in (
         (Kotlin(), "kt", "val x = {}"),
