@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.budget_file import read_budget
@@ -19,6 +18,7 @@ from pipeline.diagnose.view import print_diagnosis
 from pipeline.given import NOTHING, Given
 from pipeline.looking import Looked, look
 from pipeline.printing import print_json
+from pipeline.terminal import Terminal
 from targets import device as devices
 from targets import target as targets
 from targets.artifact import RUNTIME_OF_FORMAT, files_of, format_of
@@ -203,7 +203,7 @@ def show(document: dict[str, Any], verdict: Verdict | None, as_json: bool) -> No
         told = {"verdict": asdict(verdict)} if verdict else {}
         print_json({**document, **told})
         return
-    console = RichConsole()
+    console = Terminal()
     measurement = document["measurement"]
     shown = Table(box=None, show_header=False, pad_edge=False)
     for name, value in measurement["latency_ms"].items():
@@ -214,14 +214,14 @@ def show(document: dict[str, Any], verdict: Verdict | None, as_json: bool) -> No
     shown.add_row("size", f"{document['artifact']['size_bytes'] / 1000:.1f} kB")
     console.print(shown)
     for note in document["notes"]:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
     if "diagnosis" in document:
         print_diagnosis(document["diagnosis"], console)
     if verdict:
         print_verdict(verdict, console)
 
 
-def print_verdict(verdict: Verdict, console: RichConsole) -> None:
+def print_verdict(verdict: Verdict, console: Terminal) -> None:
     """Prints each limit's line and the verdict."""
     lines = Table("limit", "budget", "observed", "bound", "status", "why", box=None, pad_edge=False)
     for line in verdict.lines:
@@ -229,7 +229,7 @@ def print_verdict(verdict: Verdict, console: RichConsole) -> None:
         told = ["unavailable" if one is None else f"{one:.4g}" for one in numbers]
         lines.add_row(line.limit, *told, line.status, line.reason)
     console.print(lines)
-    console.print(f"verdict: {verdict.status}", markup=False)
+    console.print(f"verdict: {verdict.status}")
 
 
 def _reading(value: float | str, unit: str) -> str:

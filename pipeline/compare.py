@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.check import described, document
@@ -16,6 +15,7 @@ from pipeline.console import Console
 from pipeline.given import NOTHING, Given
 from pipeline.printing import print_json
 from pipeline.report.gate import comparison_row
+from pipeline.terminal import Terminal
 from targets import comparison
 from targets.artifact import TensorSpec
 from targets.comparison import Comparison, Session
@@ -192,11 +192,11 @@ def _print(found: dict[str, Any]) -> None:
     shown.add_row("peak memory, MB", *map(_figure, memory.values()))
     kilobytes = (size["a"] / 1000, size["b"] / 1000)
     shown.add_row("size, kB", *map(_figure, kilobytes), _figure(size["ratio"]))
-    console = RichConsole()
+    console = Terminal()
     console.print(shown)
     for note in (*found["notes"], *(f"a sitting was invalid: {one}" for one in found["invalid"])):
-        console.print(f"note: {note}", markup=False)
-    console.print(f"B is {found['verdict']}: {found['reason']}", markup=False)
+        console.print(f"note: {note}")
+    console.print(f"B is {found['verdict']}: {found['reason']}")
 
 
 def _figure(value: float | str) -> str:

@@ -8,8 +8,9 @@ import sys
 import time
 from types import TracebackType
 
-from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pipeline.terminal import Terminal
 
 PLAIN_INTERVAL_S = 5.0
 
@@ -18,9 +19,9 @@ class Console:
     """Progress and remarks. Use as a context manager; `progress` is handed to the stages."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.rich = RichConsole(file=sys.stderr, quiet=quiet, highlight=False)
+        self.rich = Terminal(file=sys.stderr, quiet=quiet, highlight=False)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -50,11 +51,11 @@ class Console:
         self._bar.reset(self._job, description=message, total=1.0, visible=False)
         self._message = message
         self._said_at = time.monotonic()
-        self.rich.print(f"[bold]{message}[/bold]" if self.rich.is_terminal else message)
+        self.rich.print(message, style="bold" if self.rich.is_terminal else None)
 
     def remark(self, message: str) -> None:
         """Says what a step found."""
-        self.rich.print(f"  {message}", markup=False)
+        self.rich.print(f"  {message}")
 
     def progress(self, message: str, fraction: float) -> None:
         """How far the present step is, 0 to 1."""
@@ -64,4 +65,4 @@ class Console:
             )
         elif time.monotonic() - self._said_at > PLAIN_INTERVAL_S:
             self._said_at = time.monotonic()
-            self.rich.print(f"  {message} {fraction:.0%}", markup=False)
+            self.rich.print(f"  {message} {fraction:.0%}")

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.console import Console
 from pipeline.disk import atomic_write, environment_faults
 from pipeline.printing import print_json
+from pipeline.terminal import Terminal
 from targets import device as devices
 from targets.address import AdbAddress, SshAddress
 from targets.device import DeviceProfile, check_name
@@ -123,7 +123,7 @@ def remove(name: str, as_json: bool) -> int:
     if as_json:
         print_json({"removed": str(file), "on_device": told})
     else:
-        RichConsole().print(f"removed {file}; on the device: {told}", markup=False)
+        Terminal().print(f"removed {file}; on the device: {told}")
     return 0
 
 
@@ -136,10 +136,10 @@ def show_probe(profile: DeviceProfile, found: Probe, as_json: bool, last: str) -
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in facts.items():
         table.add_row(key, str(value))
-    console = RichConsole()
+    console = Terminal()
     console.print(table)
     if last:
-        console.print(last, markup=False)
+        console.print(last)
     return 0
 
 

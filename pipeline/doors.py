@@ -6,8 +6,6 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console as RichConsole
-
 from pipeline import sweep as sweeps
 from pipeline.console import Console
 from pipeline.delivery import deliver
@@ -20,6 +18,7 @@ from pipeline.report.table import table
 from pipeline.run import execute
 from pipeline.sweep import Sweep
 from pipeline.task import load_for
+from pipeline.terminal import Terminal
 from pipeline.workspace import Workspace
 from targets import device as devices
 from targets import target as targets
@@ -156,14 +155,14 @@ def exit_code(report: Report) -> int:
 
 
 def _show(report: Report, folder: Path) -> None:
-    console = RichConsole()
+    console = Terminal()
     console.print(table(report))
     for runtime, why in report.unreachable.items():
-        console.print(f"{runtime}: {why}", markup=False)
+        console.print(f"{runtime}: {why}")
     for gate in report.gate:
         if not gate.improves:
-            console.print(f"{gate.runtime}: {gate.told}", markup=False)
-    console.print(f"verdict: {report.verdict}; the report is {folder / storage.PAGE}", markup=False)
+            console.print(f"{gate.runtime}: {gate.told}")
+    console.print(f"verdict: {report.verdict}; the report is {folder / storage.PAGE}")
 
 
 def dry_run(order: Order, as_json: bool) -> int:
@@ -185,9 +184,9 @@ def dry_run(order: Order, as_json: bool) -> int:
     if as_json:
         print_json(plan)
         return 0
-    RichConsole().print(f"{loaded.file} is sound. In {plan['out']}:", markup=False)
+    Terminal().print(f"{loaded.file} is sound. In {plan['out']}:")
     for number, step in enumerate(plan["steps"], 1):
-        RichConsole().print(f"  {number}. {step}", markup=False)
+        Terminal().print(f"  {number}. {step}")
     for point in plan["points"]:
-        RichConsole().print(f"  with {point}", markup=False)
+        Terminal().print(f"  with {point}")
     return 0

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.check import Checked, checked, stated_budget
@@ -17,6 +16,7 @@ from pipeline.console import Console
 from pipeline.diagnose.view import print_diagnosis
 from pipeline.given import NOTHING, Given
 from pipeline.printing import print_json
+from pipeline.terminal import Terminal
 from targets import device as devices
 from targets.artifact import format_of
 from targets.budget import Budget, Verdict
@@ -143,7 +143,7 @@ def _side_by_side(
 
 
 def _print(outcomes: Sequence[Outcome]) -> None:
-    console = RichConsole()
+    console = Terminal()
     columns = ("device", "runtime", "p50 ms", "p95 ms", "memory MB", "verdict", "why")
     shown = Table(*columns, box=None, pad_edge=False)
     for one in outcomes:
@@ -151,7 +151,7 @@ def _print(outcomes: Sequence[Outcome]) -> None:
     console.print(shown)
     for one in outcomes:
         if isinstance(one.found, Checked) and one.found.findings:
-            console.print(f"{one.device}:", markup=False)
+            console.print(f"{one.device}:")
             print_diagnosis(one.found.document["diagnosis"], console)
 
 

@@ -5,12 +5,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.fidelity import Fidelity
 from pipeline.report.executing import ExecutionFacts
 from pipeline.report.section import Unavailable
+from pipeline.terminal import Terminal
 from targets.target import Description
 
 EQUAL = "equal"
@@ -92,15 +92,15 @@ class Inspection:
 
 def print_all(found: Inspection) -> None:
     """The tables on stdout."""
-    console = RichConsole()
+    console = Terminal()
     console.print(_operators(found.description))
     for line in _facts(found.execution):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)
     for one in found.execution.float_leftovers:
         why = f": {one.reason}" if one.reason else ""
-        console.print(f"  {one.type} '{one.name}' in {one.dtype}{why}", markup=False)
+        console.print(f"  {one.type} '{one.name}' in {one.dtype}{why}")
     for note in found.description.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
     if found.against:
         _print_against(found.against, console)
 
@@ -129,10 +129,10 @@ def _facts(execution: ExecutionFacts) -> list[str]:
     return told
 
 
-def _print_against(against: Against, console: RichConsole) -> None:
+def _print_against(against: Against, console: Terminal) -> None:
     agrees = "" if against.agreement is None else f"agreement {against.agreement:.2%}, "
     told = NOT_SCORED if against.sqnr_db is None else f"{agrees}SQNR {_told(against.sqnr_db)}"
-    console.print(f"against {against.run}: {told}", markup=False)
+    console.print(f"against {against.run}: {told}")
     table = Table("8-bit tensor", "SQNR dB", "differing", "furthest", box=None, pad_edge=False)
     for one in against.layers[:SHOWN]:
         differing = f"{one.differing:.2%}"
@@ -141,7 +141,7 @@ def _print_against(against: Against, console: RichConsole) -> None:
     if not against.as_executed:
         console.print("note: looking inside changed the outputs; layers are nearly the model's")
     if against.unseen:
-        console.print(f"fused away: {', '.join(against.unseen)}", markup=False)
+        console.print(f"fused away: {', '.join(against.unseen)}")
 
 
 def _decibels(value: float) -> float | str:

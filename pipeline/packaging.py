@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from rich.console import Console as RichConsole
-
 from pipeline import packing
 from pipeline.nearest import advice
 from pipeline.package import manifest as manifests
@@ -20,6 +18,7 @@ from pipeline.printing import print_json
 from pipeline.report import storage
 from pipeline.report.document import Report, Row
 from pipeline.report.wording import size
+from pipeline.terminal import Terminal
 from targets.errors import UsageError
 
 VERDICT_CODES = {"PASS": 0, "FAIL": 3}
@@ -136,7 +135,7 @@ def _told(
 
 
 def _show(row: Row, made: Sequence[Made], signer: Signer | None, gate: str | None) -> None:
-    console = RichConsole()
+    console = Terminal()
     for one in made:
         console.print(f"{one.path}  {size(one.size_bytes)}  sha256 {one.sha256}", soft_wrap=True)
     signed = f"signed with the key {signer.key_id}" if signer else "not signed"

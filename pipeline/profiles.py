@@ -1,9 +1,9 @@
 """`edgesmith devices`: the profiles, as a table or as JSON."""
 
-from rich.console import Console
 from rich.table import Table
 
 from pipeline.printing import print_json
+from pipeline.terminal import Terminal
 from targets import device
 
 
@@ -16,7 +16,7 @@ def print_all(as_json: bool) -> int:
     table = Table("name", "link", "arch", "runtimes", "description", box=None, pad_edge=False)
     for one in profiles:
         table.add_row(one.name, one.link, one.arch, ", ".join(one.runtimes), one.description)
-    Console().print(table)
+    Terminal().print(table)
     return 0
 
 
@@ -29,5 +29,5 @@ def print_one(name: str, as_json: bool) -> int:
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in profile.items():
         table.add_row(key, str(value))
-    Console().print(table)
+    Terminal().print(table)
     return 0

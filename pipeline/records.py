@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from pipeline.printing import print_json
 from pipeline.report import storage
 from pipeline.report.table import table
+from pipeline.terminal import Terminal
 from pipeline.workspace import RUN_FILE
 from targets.errors import ArtifactError, UsageError
 
@@ -19,8 +19,8 @@ def report(folder: Path, as_json: bool) -> int:
     if as_json:
         print_json(found.model_dump(mode="json"))
         return 0
-    Console().print(table(found))
-    Console().print(f"verdict: {found.verdict}; the report is {page}", markup=False)
+    Terminal().print(table(found))
+    Terminal().print(f"verdict: {found.verdict}; the report is {page}")
     return 0
 
 
@@ -35,7 +35,7 @@ def runs(folder: Path, as_json: bool) -> int:
     shown = Table("run", "recipe", "device", "verdict", box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*(str(value) for value in row.values()))
-    Console().print(shown)
+    Terminal().print(shown)
     return 0
 
 

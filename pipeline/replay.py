@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline import replay_record as records
@@ -25,10 +24,12 @@ from pipeline.recipe import LoadedRecipe, read
 from pipeline.replay_record import Record, RecoverStep, TrainStep
 from pipeline.replay_steps import Replayed, Replaying
 from pipeline.task import SPLITS, Task, load
+from pipeline.terminal import Terminal
 from pipeline.tools import versions
 from pipeline.verify_contents import examined
 from pipeline.workspace import Workspace
 from targets import device as devices
+from targets.artifact import FORMAT_OF_RUNTIME
 from targets.errors import ArtifactError, UsageError
 from targets.measurement import TimingRule
 
@@ -96,7 +97,7 @@ class Outcome:
             "package": str(self.package),
             "id": self.manifest.id,
             "same": self.same,
-            "sha256": {"package": self.steps[-1].expected, "rebuilt": self.steps[-1].found},
+            "sha256": {"package": self.manifest.model.sha256, "rebuilt": self.steps[-1].found},
             "steps": [{**asdict(one), "same": one.same} for one in self.steps],
             "reasons": list(self.reasons),
         }
@@ -106,7 +107,7 @@ def replay(order: Order, as_json: bool) -> int:
     """Rebuilds a package's artifact and prints how it compares; 0 where it is the same, else 3.
 
     Raises:
-        ArtifactError: the package is damaged, or has no record.
+        ArtifactError: the package is damaged, or has no record of its model.
         UsageError: the recipe's params are not those that the artifact was made with.
         TaskError: the task's model is not the one that the plans are of.
     """
@@ -124,6 +125,7 @@ def replay(order: Order, as_json: bool) -> int:
 def _replayed(order: Order, loaded: LoadedRecipe, package: Opened, console: Console) -> Outcome:
     manifest = _sound(order.package, package)
     record = _record(order.package, package)
+    _check_model(order.package, record, manifest)
     _check_params(record, loaded)
     task = load(loaded.folder, loaded.recipe.task, loaded.recipe.params, _splits(record))
     reasons = tuple(_reasons(record, task))
@@ -156,6 +158,21 @@ def _record(path: Path, package: Opened) -> Record:
         return records.read(package.files[REPLAY].path)
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error
+
+
+def _check_model(path: Path, record: Record, manifest: Manifest) -> None:
+    """The record is of the package's own model; else what is rebuilt would prove nothing of it.
+
+    By the format, since what runs the model there may have a name of its own (tflite-micro).
+    """
+    model = manifest.model
+    made = FORMAT_OF_RUNTIME[record.runtime]
+    if (record.sha256, made) != (model.sha256, model.format):
+        raise ArtifactError(
+            f"{path}: {REPLAY} tells how an artifact of format {made} with sha256 {record.sha256} "
+            f"was made, and the package's model is of format {model.format} with sha256 "
+            f"{model.sha256}; make the package anew from its run"
+        )
 
 
 def _check_params(record: Record, loaded: LoadedRecipe) -> None:
@@ -224,18 +241,18 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _print(found: Outcome) -> None:
-    console = RichConsole()
+    console = Terminal()
     shown = Table("step", "in the run", "rebuilt", "", box=None, pad_edge=False)
     for one in found.steps:
         told = "same" if one.same else "different"
         shown.add_row(one.does, one.expected[:SHOWN], one.found[:SHOWN], told)
     console.print(shown)
     for reason in found.reasons:
-        console.print(f"note: {reason}", markup=False, soft_wrap=True)
+        console.print(f"note: {reason}", soft_wrap=True)
     first = next((one.does for one in found.steps if not one.same), None)
     verdict = (
         "is rebuilt byte for byte"
         if found.same
         else f"is not the same: the first step that differs is {first}"
     )
-    console.print(f"the artifact of {found.manifest.id} {verdict}", markup=False, soft_wrap=True)
+    console.print(f"the artifact of {found.manifest.id} {verdict}", soft_wrap=True)

@@ -3,13 +3,13 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from pipeline import device_doctor, recipe
 from pipeline import doctor as doctors
 from pipeline import init as beginnings
 from pipeline.printing import print_json
+from pipeline.terminal import Terminal
 from targets import device as devices
 from targets.errors import EnvironmentFault, UsageError
 
@@ -21,8 +21,8 @@ def init(folder: Path, as_json: bool) -> int:
         print_json({"files": [str(file) for file in files]})
         return 0
     for file in files:
-        Console().print(f"wrote {file}", markup=False)
-    Console().print(f"try it: edgesmith run {folder}", markup=False)
+        Terminal().print(f"wrote {file}")
+    Terminal().print(f"try it: edgesmith run {folder}")
     return 0
 
 
@@ -48,7 +48,7 @@ def doctor(as_json: bool, device: str | None = None, wheels: Path | None = None)
     shown = Table("what", "status", "found", "cure", box=None, pad_edge=False)
     for one in findings:
         shown.add_row(one.name, one.status, one.found, one.cure)
-    Console().print(shown)
+    Terminal().print(shown)
     return code
 
 

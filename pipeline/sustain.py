@@ -4,7 +4,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.check import (
@@ -17,6 +16,7 @@ from pipeline.check import (
 from pipeline.console import Console
 from pipeline.given import NOTHING, Given
 from pipeline.printing import print_json
+from pipeline.terminal import Terminal
 from targets import device as devices
 from targets import occupancy
 from targets.budget import Budget, Verdict
@@ -98,7 +98,7 @@ def _print(
     if as_json:
         print_json(document)
         return
-    console = RichConsole()
+    console = Terminal()
     curve = Table("from", "p50", "p95", "clock held down", box=None, pad_edge=False)
     for point in found.curve[:: -(-len(found.curve) // _ROWS)]:
         numbers = f"{point.p50_ms:.4g} ms", f"{point.p95_ms:.4g} ms"

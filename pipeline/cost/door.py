@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from rich import box
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.console import Console
@@ -14,6 +13,7 @@ from pipeline.doors import Order
 from pipeline.graph import trace
 from pipeline.printing import print_json
 from pipeline.task import load_for
+from pipeline.terminal import Terminal
 from targets import device as devices
 from targets import target as targets
 from targets.errors import ConversionError
@@ -62,14 +62,14 @@ def _probed(order: Order, minutes: float, console: Console) -> CostReport:
 
 
 def _print(report: CostReport) -> None:
-    console = RichConsole()
+    console = Terminal()
     for cost in report.costs:
         for line in _lines(cost):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, highlight=False, soft_wrap=True)
         if cost.error is not None:
             console.print(_errors(cost))
     for runtime, why in report.failures.items():
-        console.print(f"{runtime}: {why}", markup=False, highlight=False)
+        console.print(f"{runtime}: {why}", highlight=False)
 
 
 def _lines(cost: Cost) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console as RichConsole
-from rich.markup import escape
 from rich.table import Table
+
+from pipeline.terminal import Terminal
 
 NOTHING = "nothing in the file that is known to be slow here"
 
@@ -15,11 +15,11 @@ def table(diagnosis: Sequence[Mapping[str, Any]]) -> Table:
     shown = Table("why is it slow", "what was found", "what to do", box=None, pad_edge=False)
     for one in diagnosis:
         cells = (f"{one['severity']}: {one['rule']}", one["found"], one["cure"])
-        shown.add_row(*map(escape, cells))
+        shown.add_row(*cells)
     return shown
 
 
-def print_diagnosis(diagnosis: Sequence[Mapping[str, Any]], console: RichConsole) -> None:
+def print_diagnosis(diagnosis: Sequence[Mapping[str, Any]], console: Terminal) -> None:
     """Prints it; says so where nothing was found."""
     if not diagnosis:
         console.print(f"static analysis: {NOTHING}")

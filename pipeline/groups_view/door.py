@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from rich.console import Console as RichConsole
-
 from pipeline.console import Console
 from pipeline.disk import atomic_write, environment_faults
 from pipeline.doors import Order
@@ -13,6 +11,7 @@ from pipeline.groups_view.page import render
 from pipeline.groups_view.table import blocks, pinned, summary, table
 from pipeline.printing import print_json
 from pipeline.task import load_for
+from pipeline.terminal import Terminal
 
 
 def show(order: Order, html: Path | None, as_json: bool) -> int:
@@ -44,13 +43,13 @@ def _examined(order: Order) -> Groups:
 
 
 def _print(found: Groups, html: Path | None) -> None:
-    console = RichConsole()
+    console = Terminal()
     for line in summary(found):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)
     console.print(table(found))
     if found.blocks:
         console.print(blocks(found))
     if found.pinned:
         console.print(pinned(found))
     if html is not None:
-        console.print(f"the page is {html}", markup=False)
+        console.print(f"the page is {html}")

@@ -130,10 +130,11 @@ def _fields(kind: str, paired: Sequence[tuple[TensorSpec, Stated | None]]) -> li
     anything."""
     if len(paired) == 1:
         return [kind]
+    numbered = re.compile(rf"{kind}\d+")  # such a name is another one's where that has none
     found: list[str] = []
     for index, (_, stated) in enumerate(paired):
         field = camel(stated.name) if stated else ""
-        taken = not field or field in RESERVED or field in found
+        taken = not field or field in RESERVED or field in found or numbered.fullmatch(field)
         found.append(f"{kind}{index}" if taken else field)
     return found
 

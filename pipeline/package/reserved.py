@@ -12,5 +12,12 @@ typename typeof union unsigned using val value values var virtual void volatile 
 while with yield
 """
 
-RESERVED = frozenset(_WORDS.split())
-"""Words of Kotlin, Swift, Python, C or C++, and names that the APIs use themselves."""
+_FUNCTIONS = """
+audio boolAsBool descending detections int32AsInt32 int32AsInt64 int64AsInt32 int64AsInt64
+int8AsInt32 int8AsInt64 int8Bytes int8Numbers int8Of int8Values labelOf np print real realOfInt8
+realOfUint8 requireCount sys uint8AsInt32 uint8AsInt64 uint8Bytes uint8Numbers uint8Of uint8Values
+"""
+
+RESERVED = frozenset((*_WORDS.split(), *_FUNCTIONS.split()))
+"""Words of Kotlin, Swift, Python, C or C++, and names that the APIs use themselves: in Swift a
+parameter hides a function of its name."""

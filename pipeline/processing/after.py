@@ -48,11 +48,12 @@ class DecodeBoxes(Section):
     `per_class`) is above `iou_threshold`; at most `most` are kept, in order of score.
 
     Attributes:
-        scores: the index of the output that holds the scores; None: they are columns 4 to the end
-            of this one (N, 4 + C).
+        scores: the index of the output that holds the scores, which come after the softmax that
+            it may have; None: they are columns 4 to the end of this one (N, 4 + C).
         transposed: the arrays are (4, N) and (C, N), or (4 + C, N).
         form: what the four numbers are: edges or centre and size, x first or y first.
-        anchors: (centre x, centre y, width, height) for each of the N boxes, in the boxes' units.
+        anchors: (centre x, centre y, width, height) for each of the N boxes, in the boxes' units;
+            the form is then cxcywh.
         background: the class that is no object.
     """
 

@@ -111,9 +111,10 @@ def outputs(found: object, shapes: Sequence[Shape]) -> tuple[DeclaredOutput, ...
     read = tuple(
         _output(_place("postprocess", name, lists), name, lists[name], named) for name in named
     )
+    chains = [one.operations for one in read]
     for index, one in enumerate(read):
         try:
-            ends.check(one.operations, index, shapes)
+            ends.check(chains, index, shapes)
         except Misfit as misfit:
             place = _place("postprocess", one.name, lists)
             raise Fault(f"{place}: item {misfit.index}: {misfit}") from None

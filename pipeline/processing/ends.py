@@ -9,20 +9,40 @@ LAST = (TopK, ArgmaxMask, DecodeBoxes)
 Shape = tuple[int, ...]
 
 
-def check(operations: Sequence[Postprocess], index: int, shapes: Sequence[Shape]) -> None:
-    """Raises Misfit for the first operation that can't take what it would be given.
+def check(chains: Sequence[Sequence[Postprocess]], index: int, shapes: Sequence[Shape]) -> None:
+    """Raises Misfit for the first operation of one output that can't take what it would be given.
 
     Args:
-        operations: of one output, in order.
+        chains: of each output its operations, in order.
         index: the output's.
         shapes: of all outputs, without the batch.
     """
+    operations = chains[index]
     for number, one in enumerate(operations):
         if isinstance(one, LAST) and number + 1 < len(operations):
             raise Misfit(number, f"{one.op} is the last operation; found another after it")
+        if isinstance(one, DecodeBoxes) and number:
+            raise Misfit(
+                number,
+                "decode_boxes is the first operation; found another before it, which would change "
+                "the boxes, too: scores that need a softmax are an output of their own",
+            )
+        if not isinstance(one, Softmax) and _holds_scores(index, chains):
+            raise Misfit(
+                number,
+                f"{one.op} on the scores of another output's boxes; allowed: softmax or nothing: "
+                "decode_boxes itself makes the classes of them",
+            )
         if told := _fault(one, index, shapes):
             sizes = ", ".join(map(str, shapes[index]))
             raise Misfit(number, f"{one.op} can't take an output of shape [{sizes}]: {told}")
+
+
+def _holds_scores(index: int, chains: Sequence[Sequence[Postprocess]]) -> bool:
+    """Whether the output is the scores of another one's boxes."""
+    return any(
+        isinstance(one, DecodeBoxes) and one.scores == index for chain in chains for one in chain
+    )
 
 
 def _fault(one: Postprocess, index: int, shapes: Sequence[Shape]) -> str | None:
@@ -59,4 +79,6 @@ def _boxes(one: DecodeBoxes, index: int, shapes: Sequence[Shape]) -> str | None:
         return f"{columns} numbers for each of {count} boxes; allowed: {wanted}"
     if turned[-1][0] != count or len(one.anchors) not in (0, count):
         return f"{count} boxes, {turned[-1][0]} rows of scores, {len(one.anchors)} anchors"
+    if one.anchors and one.form != "cxcywh":
+        return f"anchors with form {one.form}; allowed: cxcywh, as offsets are of centre and size"
     return _labelled(one.labels, classes)

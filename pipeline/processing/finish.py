@@ -42,16 +42,16 @@ def finish(
     """
     used = {one.scores for chain in operations for one in chain if isinstance(one, DecodeBoxes)}
     return tuple(
-        None if index in used else _finished(index, arrays, chain)
-        for index, chain in enumerate(operations)
+        None if index in used else _finished(index, arrays, operations)
+        for index in range(len(operations))
     )
 
 
 def _finished(
-    index: int, arrays: Sequence[np.ndarray], operations: Sequence[Postprocess]
+    index: int, arrays: Sequence[np.ndarray], operations: Sequence[Sequence[Postprocess]]
 ) -> Result:
     values = arrays[index]
-    for one in operations:
+    for one in operations[index]:
         match one:
             case Softmax():
                 values = softmax(values, one.axis)
@@ -61,8 +61,18 @@ def _finished(
                 axis = one.axis if one.axis < 0 else one.axis + 1
                 return Mask(np.argmax(values, axis=axis).astype(np.int32))
             case DecodeBoxes():
-                scores = None if one.scores is None else arrays[one.scores]
+                scores = None if one.scores is None else _scores(one.scores, arrays, operations)
                 return detect(values, scores, one)
+    return values
+
+
+def _scores(
+    index: int, arrays: Sequence[np.ndarray], operations: Sequence[Sequence[Postprocess]]
+) -> np.ndarray:
+    """The scores of another output's boxes: as they are, or by the softmax that they declare."""
+    values = arrays[index]
+    for one in operations[index]:
+        values = softmax(values, one.axis) if isinstance(one, Softmax) else values
     return values
 
 

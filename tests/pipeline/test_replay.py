@@ -250,3 +250,17 @@ def test_a_package_without_a_record_is_told(desk, package: Package, tmp_path, mo
     found = packaged(desk, at_once, tmp_path)
     code, told = replayed(found.path, write_recipe(tmp_path / "recipe"))
     assert (code, "make the package anew" in told["error"]["message"]) == (2, True)
+
+
+def test_a_package_of_another_model_than_its_record_is_refused(
+    desk, package: Package, tmp_path, monkeypatch
+) -> None:
+    kept = replay_record.members(package.path.parent / "replay")
+    monkeypatch.setattr(replay_record, "members", lambda _: kept)
+    found = packaged(desk, in_float, tmp_path)
+    assert found.record.sha256 != package.record.sha256
+    code, told = replayed(found.path, write_recipe(tmp_path / "recipe"))
+    message = told["error"]["message"]
+    assert code == 2
+    assert package.record.sha256 in message and found.record.sha256 in message
+    assert "make the package anew" in message

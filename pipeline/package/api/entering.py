@@ -83,8 +83,7 @@ def _real(port: InputPort, language: Language) -> str:
         return f"real({field}, {height}, {width}, {channels})"
     if isinstance(source, Audio):
         scaled = f".scaled({language.float32(1 / 32768)}, {language.float32(0)})"
-        sixteen_bits = source.dtype == "int16" and bool(port.preprocess)
-        return f"audio({field}, {source.shape[0]}){scaled if sixteen_bits else ''}"
+        return f"audio({field}, {source.shape[0]}){scaled if source.dtype == 'int16' else ''}"
     kind = {"int8": "realOfInt8", "uint8": "realOfUint8"}.get(source.dtype, "real")
     return f"{kind}({field}, {language.sizes(source.shape)})"
 

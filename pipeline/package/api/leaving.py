@@ -77,8 +77,18 @@ def _step(
         case ArgmaxMask():
             return f"{call}.mask({_axis(one.axis, port)}, {port.field}Labels)"
         case DecodeBoxes():
-            scores = "" if one.scores is None else _real(interface.outputs[one.scores], language)
+            scores = "" if one.scores is None else _scores(one.scores, interface, language)
             return f"detections({call}, {scores}{', ' if scores else ''}{port.field}Rules)"
+
+
+def _scores(index: int, interface: Interface, language: Language) -> str:
+    """The scores of another output's boxes: as they are, or by the softmax that they declare."""
+    port = interface.outputs[index]
+    call = _real(port, language)
+    for one in port.postprocess:
+        if isinstance(one, Softmax):
+            call = _step(call, one, port, interface, language)
+    return call
 
 
 def _axis(axis: int, port: OutputPort) -> int:

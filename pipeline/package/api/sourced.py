@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from pipeline.package.api.ports import Input
 from pipeline.package.contents import Delivery
+from pipeline.package.interface import InputPort
+from pipeline.processing.sources import Values
 
 ROUNDING = 1e-4
 """Of the largest value: a few hundred roundings to float32, and a phone's own logarithm."""
@@ -15,7 +17,8 @@ Sourced = tuple[int, Input, str]
 def sourced(
     delivery: Delivery, inputs: tuple[Input, ...], reads: Mapping[str, str], pixels: str
 ) -> list[Sourced]:
-    """The inputs with operations, where the golden vectors hold their sources.
+    """The inputs that are made of what an app has, where the golden vectors hold their sources:
+    with operations, or of images and audio, whose integers become real ones in any case.
 
     Args:
         delivery: whose golden vectors.
@@ -28,8 +31,12 @@ def sourced(
     return [
         (index, port, _read(f"source{index}", port.source, reads, pixels))
         for index, port in enumerate(inputs)
-        if delivery.interface.inputs[index].preprocess
+        if _is_made(delivery.interface.inputs[index])
     ]
+
+
+def _is_made(port: InputPort) -> bool:
+    return bool(port.preprocess) or not isinstance(port.source, Values)
 
 
 def _read(file: str, kind: str, reads: Mapping[str, str], pixels: str) -> str:

@@ -15,6 +15,7 @@ from pipeline.package.mcu.gate import Gate, gate
 from pipeline.package.mcu.npu import SYSTEMS, NpuFigures, npu_figures
 from pipeline.package.mcu.source import sources
 from pipeline.package.sbom import Library
+from pipeline.processing.sources import Audio
 from pipeline.report.document import Unavailable
 from targets import device as devices
 from targets.errors import UsageError
@@ -139,10 +140,13 @@ def _usage(delivery: Delivery, details: Microcontroller) -> str:
 
 def _processing(delivery: Delivery) -> list[str]:
     """That the source does no more than run the model, where a task declares more."""
-    ports = delivery.interface
-    if any(one.preprocess for one in ports.inputs) or any(one.postprocess for one in ports.outputs):
-        return ["", "What manifest.json states as `preprocess` and `postprocess`, the app does."]
-    return []
+    entries, exits = delivery.interface.inputs, delivery.interface.outputs
+    told = []
+    if any(one.preprocess for one in entries) or any(one.postprocess for one in exits):
+        told = ["What manifest.json states as `preprocess` and `postprocess`, the app does."]
+    if any(isinstance(one.source, Audio) and one.source.dtype == "int16" for one in entries):
+        told.append("Audio of 16 bits the app divides by 32768 first.")
+    return ["", *told] if told else []
 
 
 def _npu_rows(details: Microcontroller) -> list[str]:

@@ -23,7 +23,11 @@ _TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
 
 @dataclass(frozen=True)
 class _Port:
-    """An input or output as the templates write it."""
+    """An input or output as the templates write it.
+
+    Each of its constants is `k`, its name and a word. No such word ends with another one, so that
+    names that differ make constants that differ.
+    """
 
     name: str
     field: str
@@ -93,7 +97,7 @@ def _inputs(delivery: Delivery, samples: int) -> tuple[_Port, ...]:
         delivery.interface.inputs, delivery.artifact.inputs, delivery.golden.inputs, strict=True
     )
     return tuple(
-        _port(index, port, spec, golden[:samples])
+        _port(_name(delivery, "Input", port), index, port, spec, golden[:samples])
         for index, (port, spec, golden) in enumerate(ends)
     )
 
@@ -108,12 +112,29 @@ def _outputs(delivery: Delivery, samples: int) -> tuple[_Port, ...]:
         strict=True,
     )
     return tuple(
-        _port(index, port, spec, array[:samples], 1.0 if spec.quantization else tolerance)
+        _port(
+            _name(delivery, "Output", port),
+            index,
+            port,
+            spec,
+            array[:samples],
+            1.0 if spec.quantization else tolerance,
+        )
         for index, (port, spec, array, tolerance) in enumerate(ends)
     )
 
 
+def _name(delivery: Delivery, kind: str, port: Port) -> str:
+    """What a port's constants are called by: inputs and outputs share one namespace, and where two
+    of them share a name, all have their kind in front."""
+    entries, exits = delivery.interface.inputs, delivery.interface.outputs
+    shared = {one.field for one in entries} & {one.field for one in exits}
+    name = port.field[0].upper() + port.field[1:]
+    return f"{kind}{name}" if shared else name
+
+
 def _port(
+    name: str,
     index: int,
     port: Port,
     spec: TensorSpec,
@@ -123,7 +144,7 @@ def _port(
     quantized = ", real = scale * (integer - zero point)" if spec.quantization else ""
     shape = " x ".join(str(size) for size in spec.shape)
     return _Port(
-        name=port.field[0].upper() + port.field[1:],
+        name=name,
         field=port.field,
         index=index,
         type=_TYPES.get(spec.dtype, f"std::{spec.dtype}_t"),

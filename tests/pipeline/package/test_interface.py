@@ -63,6 +63,17 @@ def test_no_field_comes_twice():
     assert [one.field for one in interface.inputs] == ["aB", "input1"]
 
 
+def test_no_field_has_the_name_of_a_function_or_of_another_field_without_one():
+    names = ("audio", "real", "infer", "input3", "class", "np")
+    declared = Declared(inputs=tuple(sound(name) for name in names))
+    interface = described("d", artifact(*[SOUND] * len(names)), declared)
+    fields = [one.field for one in interface.inputs]
+    assert fields == ["input0", "input1", "infer", "input3", "input4", "input5"]
+    declared = Declared(inputs=(sound("input1"), sound("class")))
+    interface = described("d", artifact(SOUND, SOUND), declared)
+    assert [one.field for one in interface.inputs] == ["input0", "input1"]
+
+
 def test_the_only_input_has_the_shortest_name():
     interface = described("d", artifact(PIXELS), Declared(inputs=(pixels(),)))
     assert interface.inputs[0].field == "input"

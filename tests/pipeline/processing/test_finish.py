@@ -7,7 +7,7 @@ from scipy import special
 from pipeline.processing.after import ArgmaxMask, DecodeBoxes, Softmax, TopK
 from pipeline.processing.boxes import Detections, detect, overlap
 from pipeline.processing.ends import check
-from pipeline.processing.finish import Mask, Ranked, finish
+from pipeline.processing.finish import Mask, Ranked, finish, softmax
 from pipeline.processing.flow import Misfit
 
 
@@ -129,6 +129,21 @@ def test_scores_that_boxes_use_are_no_result_of_their_own():
     assert isinstance(found[0], tuple) and len(found[0]) == 1
 
 
+@pytest.mark.parametrize("axis", [0, -1])
+def test_scores_come_after_their_softmax(axis: int):
+    logits = SCORES * 9
+    turned = axis == 0
+    boxes, raw = (BOXES.T, logits.T) if turned else (BOXES, logits)
+    how = DecodeBoxes(scores=1, transposed=turned, score_threshold=0.6)
+    found, _ = finish([boxes[None], raw[None]], [(how,), (Softmax(axis=axis),)])
+    (expected,) = detect(
+        BOXES[None], softmax(logits[None], -1), how.model_copy(update={"transposed": False})
+    )
+    assert len(expected.scores) > 1 and expected.scores.max() <= 1
+    np.testing.assert_allclose(found[0].scores, expected.scores, rtol=1e-6)  # 4 roundings of 2^-24
+    np.testing.assert_array_equal(found[0].classes, expected.classes)
+
+
 @pytest.mark.parametrize(
     ("chain", "shapes", "told"),
     [
@@ -145,15 +160,27 @@ def test_scores_that_boxes_use_are_no_result_of_their_own():
         ([DecodeBoxes()], [(4,)], "it takes"),
         ([DecodeBoxes(transposed=True, labels=("a",))], [(6, 9)], "1 labels; allowed: 2"),
         ([DecodeBoxes(anchors=((0, 0, 1, 1),))], [(9, 5)], "1 anchors"),
+        ([DecodeBoxes(anchors=((0, 0, 1, 1),))], [(1, 5)], "form xyxy; allowed: cxcywh"),
+        ([DecodeBoxes(anchors=((0, 0, 1, 1),), form="yxyx")], [(1, 5)], "form yxyx"),
+        ([Softmax(), DecodeBoxes()], [(9, 5)], "first operation; found another before it"),
     ],
 )
 def test_operations_that_do_not_fit_an_output_are_told(chain, shapes, told):
     with pytest.raises(Misfit, match=told):
-        check(chain, 0, shapes)
+        check([chain, ()], 0, shapes)
+
+
+@pytest.mark.parametrize("one", [TopK(), ArgmaxMask(), DecodeBoxes(scores=0)])
+def test_scores_of_boxes_take_a_softmax_alone(one):
+    with pytest.raises(Misfit, match=f"{one.op} on the scores of another output's boxes; allowed"):
+        check([[DecodeBoxes(scores=1)], [one]], 1, [(9, 4), (9, 4)])
 
 
 def test_operations_that_fit_an_output_pass():
-    check([Softmax(), TopK(k=5, labels=("a", "b"))], 0, [(2,)])
-    check([ArgmaxMask(labels=("a", "b"))], 0, [(2, 4, 4)])
-    check([DecodeBoxes(scores=1, labels=("a", "b"))], 0, [(9, 4), (9, 2)])
-    check([DecodeBoxes(transposed=True)], 0, [(84, 8400)])
+    check([[Softmax(), TopK(k=5, labels=("a", "b"))]], 0, [(2,)])
+    check([[ArgmaxMask(labels=("a", "b"))]], 0, [(2, 4, 4)])
+    apart = [[DecodeBoxes(scores=1, labels=("a", "b"))], [Softmax()]]
+    for index in range(2):
+        check(apart, index, [(9, 4), (9, 2)])
+    check([[DecodeBoxes(transposed=True)]], 0, [(84, 8400)])
+    check([[DecodeBoxes(anchors=((0, 0, 1, 1),), form="cxcywh")]], 0, [(1, 5)])

@@ -140,11 +140,18 @@ CASES = {
                 Out((3, 2, 2), (Softmax(axis=0),))]),
     "voices": ("tflite", [VOICE], [Out((10,), (Softmax(),), "int8", 0.1)]),
     "hums": ("onnxruntime", [HUM], [Out((4,), (TopK(k=9),), "uint8", 0.1)]),
+    "waves": ("tflite", [In(Audio(rate_hz=8000, samples=30, dtype="int16")),
+                         In(Image(color="gray", height=2, width=3))], [Out((2,))]),
     "streets": ("tflite", [In(Values(shape=(2, 3)))], [
         Out((12, 4), (DecodeBoxes(scores=1, form="cxcywh", anchors=ANCHORS, activation="sigmoid",
                                   background=0, score_threshold=0.3, iou_threshold=0.2, most=5,
                                   labels=NASTY),)),
         Out((12, 3)),
+    ]),
+    "lanes": ("tflite", [In(Values(shape=(2, 3)))], [
+        Out((4, 12), (Softmax(axis=0),)),
+        Out((4, 12), (DecodeBoxes(scores=0, transposed=True, score_threshold=0.3,
+                                  iou_threshold=0.9),)),
     ]),
     "squares": ("onnxruntime", [In(Values(shape=(3,)))], [
         Out((6, 40), (DecodeBoxes(transposed=True, form="yxyx", score_threshold=0.1,

@@ -13,7 +13,18 @@ from pipeline.package.ios.swift import Swift
 from pipeline.package.mobile import PINNED, Mobile
 from targets.errors import ConversionError
 
-NAMES = ("photos", "pages", "fields", "voices", "hums", "streets", "squares", "sums")
+NAMES = (
+    "photos",
+    "pages",
+    "fields",
+    "voices",
+    "hums",
+    "waves",
+    "streets",
+    "lanes",
+    "squares",
+    "sums",
+)
 HOSTILE = 'a"b\\c${x}\\(y)\n*/ /* \u2028 \x00 😀'
 
 
@@ -65,6 +76,21 @@ def test_kotlin_and_gradle_parse(name: str, cases, faults):
     files = {path: each for path, each in made.items() if path.endswith((".kt", ".kts"))}
     assert "build.gradle.kts" in files
     assert [told for path, each in files.items() for told in faults(path, each)] == []
+
+
+def test_audio_of_16_bits_is_divided_where_no_operation_follows(cases):
+    kotlin = library(cases["waves"].delivery, cases["waves"].mobile, "models/x")
+    for files, model in ((kotlin, "WavesModel.kt"), (swift_of(cases["waves"]), "WavesModel.swift")):
+        (made,) = (each.decode() for path, each in files.items() if path.endswith(f"/{model}"))
+        assert "audio(given0, 30).scaled(3.0517578e-05" in made
+        (golden,) = (each.decode() for path, each in files.items() if "GoldenTest" in path)
+        assert "source0" in golden and "source1" in golden
+
+
+def test_swift_divides_colors_by_their_opacity(cases):
+    files = swift_of(cases["photos"])
+    (made,) = (each.decode() for path, each in files.items() if path.endswith("/Pixels.swift"))
+    assert "premultipliedLast" in made and "return done ? straight(colors) : nil" in made
 
 
 def test_text_from_outside_stays_text(faults):

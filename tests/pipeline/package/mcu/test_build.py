@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.package.manifest import Manifest
 from pipeline.package.mcu.build import build
+from pipeline.processing.sources import Audio
 from targets.errors import ConversionError, UsageError
 
 NAME = "digits-tflite-mcu.zip"
@@ -54,6 +55,16 @@ def test_the_card_says_that_no_microcontroller_was_measured(archives):
     assert "Nothing was measured on a microcontroller" in card
     assert "Gate for cortex-m: **PASS**." in card
     assert "| arena with 20% to spare | 256000 bytes |" in card
+
+
+def test_the_card_says_what_an_app_does_itself(relu, deliver, archives):
+    delivery = deliver(relu)
+    (entry,) = delivery.interface.inputs
+    entry = entry.model_copy(update={"source": Audio(rate_hz=8000, samples=4, dtype="int16")})
+    interface = delivery.interface.model_copy(update={"inputs": (entry,)})
+    card = members(build(deliver(relu, interface=interface), None))["MODEL_CARD.md"].decode()
+    told = "Audio of 16 bits the app divides by 32768 first."
+    assert told in card and told not in members(archives)["MODEL_CARD.md"].decode()
 
 
 def test_the_bill_names_the_source_of_tflite_micro(archives):

@@ -71,8 +71,8 @@ def test_the_self_test_compiles_and_passes(files, compiler, tmp_path: Path):
 def test_the_self_test_fails_where_a_device_computes_something_else(files, compiler, tmp_path):
     source = unpacked(files, tmp_path)
     golden = source / "golden.cc"
-    start, _, numbers = golden.read_text().rpartition("kGoldenOutput")
-    golden.write_text(f"{start}kGoldenOutput{numbers.replace('-3,', '-5,', 1)}")
+    start, _, numbers = golden.read_text().rpartition("kOutputGolden")
+    golden.write_text(f"{start}kOutputGolden{numbers.replace('-3,', '-5,', 1)}")
     made = program(compiler, source, "self_test.cc", "model.cc", "golden.cc")
     done = subprocess.run(made, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -99,8 +99,26 @@ def test_float_ends_are_written_as_floats(float_relu, deliver, compiler, tmp_pat
     command = [compiler, *STRICT, "-I", str(STUBS), "-fsyntax-only"]
     for name in ("self_test.cc", "golden.cc"):
         subprocess.run([*command, str(source / name)], check=True)
-    assert b"const float kGoldenInput" in files["src/golden.h"]
+    assert b"const float kInputGolden" in files["src/golden.h"]
     assert b"Scale" not in files["src/model.h"].partition(b"The int8")[0]
+
+
+@pytest.mark.parametrize(
+    ("entered", "left"),
+    [("mask", "mask"), ("samples", "golden"), ("golden", "index"), ("x", "xGolden")],
+)
+def test_no_constant_is_defined_twice(entered, left, relu, deliver, compiler, tmp_path: Path):
+    delivery = deliver(relu)
+    (entry,), (exit_,) = delivery.interface.inputs, delivery.interface.outputs
+    renamed = {
+        "inputs": (entry.model_copy(update={"field": entered}),),
+        "outputs": (exit_.model_copy(update={"field": left}),),
+    }
+    delivery = deliver(relu, interface=delivery.interface.model_copy(update=renamed))
+    source = unpacked(sources(delivery, interpreted(*relu)), tmp_path)
+    made = program(compiler, source, "self_test.cc", "model.cc", "golden.cc")
+    done = subprocess.run(made, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("self-test passed: 8 golden samples\n")
 
 
 def test_golden_vectors_do_not_fill_the_flash(relu, deliver, monkeypatch):
