@@ -54,9 +54,11 @@ def entries(path: Path, unpacked: Source, ledger: Ledger) -> Iterator[Entry]:
 
 
 def _member(header: bytes) -> tarfile.TarInfo:
+    if len(header) < tarfile.BLOCKSIZE:
+        raise EOFError("a header is cut off")
     try:
         member = tarfile.TarInfo.frombuf(header, *_TEXT)
-    except tarfile.InvalidHeaderError as error:
+    except tarfile.HeaderError as error:
         raise _unusual("a member") from error
     name = ascii(member.name[:80])
     if member.type not in _PLAIN:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import lzma
+import stat
 import tarfile
 import zipfile
 from hashlib import sha256
@@ -79,9 +80,18 @@ def test_every_kind_opens(kind: str, tmp_path: Path):
 def test_folders_of_their_own_are_passed_over(tmp_path: Path):
     stream = io.BytesIO(zipped(FILES, "t"))
     with zipfile.ZipFile(stream, "a") as archive:
-        archive.writestr("t/model/", b"")
+        folder = zipfile.ZipInfo("t/model/")
+        folder.external_attr = (stat.S_IFDIR | 0o755) << 16 | 0x10
+        archive.writestr(folder, b"")
     with opened(as_file(tmp_path, stream.getvalue())) as found:
         assert set(found.files) == set(FILES)
+
+
+def test_a_zip_with_what_takes_64_bits(tmp_path: Path, monkeypatch):
+    """As zipfile writes it where something has more than 2 GiB."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
+    with opened(as_file(tmp_path, zipped(FILES, "t"))) as found:
+        assert {path: one.path.read_bytes() for path, one in found.files.items()} == FILES
 
 
 def test_a_name_proves_nothing(tmp_path: Path):
