@@ -69,7 +69,8 @@ def zipped(*members: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
         warnings.simplefilter("ignore")  # of two members with one name
         for name, content in members:
             info = zip_info(name, stat.S_IFREG | 0o644) if isinstance(name, str) else name
-            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+            method = zipfile.ZIP_DEFLATED if content else zipfile.ZIP_STORED
+            archive.writestr(info, content, method)
     return stream.getvalue()
 
 
