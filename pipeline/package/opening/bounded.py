@@ -6,6 +6,7 @@ headers, and read that much into memory; a stream that refuses keeps them honest
 
 import io
 import lzma
+import zlib
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
@@ -96,6 +97,32 @@ class Window(io.RawIOBase):
         found = self._file.read(self._left if size < 0 else min(size, self._left))
         self._left -= len(found)
         return found
+
+
+class Inflated:
+    """What a deflated stream unpacks to, which must be all of its source."""
+
+    def __init__(self, packed: Source) -> None:
+        """Takes the packed stream, without header or checksum."""
+        self._packed = packed
+        self._unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    def read(self, size: int = CHUNK_BYTES, /) -> bytes:
+        """Up to `size` bytes, none at the end.
+
+        Raises EOFError where the stream is cut off, PackageRefused where more follows it, which a
+        reader of streams takes for the next member.
+        """
+        while not self._unpacker.eof:
+            more = self._unpacker.unconsumed_tail or self._packed.read(CHUNK_BYTES) or b""
+            found = self._unpacker.decompress(more, size)
+            if found:
+                return found
+            if not more and not self._unpacker.eof:
+                raise EOFError("a deflated stream is cut off")
+        if self._unpacker.unused_data or self._packed.read(1):
+            raise PackageRefused("there is more behind the end of a deflated stream")
+        return b""
 
 
 class Unxz:

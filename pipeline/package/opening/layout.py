@@ -50,6 +50,13 @@ def refuse_unlisted(members: Sequence[ZipInfo], directory: int, file: BinaryIO) 
     file.seek(place)
 
 
+def content_place(member: ZipInfo, file: BinaryIO) -> int:
+    """Where a member's packed bytes begin."""
+    file.seek(member.header_offset)
+    *_, name_bytes, extra_bytes = _LOCAL.unpack(file.read(_LOCAL.size))
+    return member.header_offset + _LOCAL.size + int(name_bytes) + int(extra_bytes)
+
+
 def _behind(member: ZipInfo, file: BinaryIO) -> int:
     """The place behind a member, whose own header must say what the directory says of it."""
     file.seek(member.header_offset)
@@ -63,7 +70,7 @@ def _behind(member: ZipInfo, file: BinaryIO) -> int:
         raise PackageRefused(
             f"the header of '{member.filename}' is not what the archive's directory says of it"
         )
-    return member.header_offset + _LOCAL.size + len(name + extra) + packed
+    return content_place(member, file) + packed
 
 
 def _refuse_extra(member: ZipInfo) -> None:

@@ -1,14 +1,15 @@
 """The files of a .zip, by its directory."""
 
 import stat
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from pipeline.package.opening.bounded import CHUNK_BYTES, Sparing
+from pipeline.package.opening.bounded import CHUNK_BYTES, Inflated, Sparing, Window
 from pipeline.package.opening.entry import Entry, reading
-from pipeline.package.opening.layout import UTF8, refuse_unlisted
+from pipeline.package.opening.layout import UTF8, content_place, refuse_unlisted
 from pipeline.package.opening.rules import Ledger, inside, refuse_mode
 from targets.errors import PackageRefused
 
@@ -35,8 +36,8 @@ def entries(path: Path, file: BinaryIO, ledger: Ledger) -> Iterator[Entry]:
             if member.is_dir():
                 ledger.admit_folder(member.orig_filename)
                 continue
-            with archive.open(member) as stream:
-                yield Entry(member.orig_filename, member.file_size, _chunks(path, stream, ledger))
+            chunks = _chunks(path, member, file, ledger)
+            yield Entry(member.orig_filename, member.file_size, chunks)
 
 
 def _examine(member: ZipInfo) -> None:
@@ -75,8 +76,18 @@ def _refuse_kind(member: ZipInfo) -> None:
     refuse_mode(name, stat.S_IMODE(mode), folder)
 
 
-def _chunks(path: Path, stream: IO[bytes], ledger: Ledger) -> Iterator[bytes]:
+def _chunks(path: Path, member: ZipInfo, file: BinaryIO, ledger: Ledger) -> Iterator[bytes]:
+    """Not by zipfile, which passes over what follows a member's deflated stream."""
     with reading(path):
-        while chunk := stream.read(CHUNK_BYTES):
+        file.seek(content_place(member, file))
+        packed = Window(file, member.compress_size)
+        source = Inflated(packed) if member.compress_type == ZIP_DEFLATED else packed
+        left, checksum = member.file_size, 0
+        while chunk := source.read(CHUNK_BYTES):
             ledger.spend(len(chunk))
+            left, checksum = left - len(chunk), zlib.crc32(chunk, checksum)
+            if left < 0:
+                raise BadZipFile(f"'{member.filename}' is longer than it says")
             yield chunk
+        if checksum != member.CRC:
+            raise BadZipFile(f"the checksum of '{member.filename}' is another")

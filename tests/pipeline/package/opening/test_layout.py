@@ -86,6 +86,20 @@ def test_a_zip_that_says_two_things(
     assert told in refused(changed_at(zip_of(MANIFEST), mark, place, value))
 
 
+def test_a_zip_with_more_behind_a_deflated_stream(refused, zip_of):
+    """Python passes over it; bsdtar looks there for the next member."""
+    more, whole = zip_of(("t/run.py", b"evil")), zip_of(MANIFEST)
+    more, place = more[: more.index(CENTRAL)], whole.index(CENTRAL)
+    content = whole[:place] + more + moved(whole, len(more), place)[place:]
+    (packed,) = struct.unpack("<I", whole[18:22])
+    for mark, at in ((LOCAL, 18), (CENTRAL, 20)):
+        content = changed_at(content, mark, at, struct.pack("<I", packed + len(more)))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["t/manifest.json"]
+    assert "more behind the end of a deflated stream" in refused(content)
+
+
 def test_a_zip_with_a_field_of_another_name(refused, zip_of, zip_entry):
     """Info-ZIP takes a name from it (APPNOTE 4.6.9)."""
     info = zip_entry("t/x", stat.S_IFREG | 0o644)
