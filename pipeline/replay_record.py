@@ -23,6 +23,11 @@ FOLDER, _, RECORD = REPLAY.rpartition("/")
 DATA = "data"
 """The param by which a task is given its data; a path, which the record leaves out."""
 WEIGHTS = "weights.safetensors"
+MOST_RECORD_BYTES = 8 * 1024**2
+"""As much as of a manifest is read."""
+
+MOST_PLAN_BYTES = 64 * 1024**2
+"""What goes of 300 million single weights; without those a plan has some hundred kB."""
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 PlanFile = Annotated[str, Field(pattern=r"^plan-[0-9]{1,3}\.json$")]
@@ -143,15 +148,28 @@ class Record(Section):
 
 
 def read(path: Path) -> Record:
-    """Reads a record. Raises ArtifactError where it can't be read or a key is wrong."""
+    """Reads a record. Raises ArtifactError where it can't be read, is too long, or is none."""
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return Record.model_validate_json(bounded(path, MOST_RECORD_BYTES).read_bytes())
     except OSError as error:
         raise ArtifactError(f"{path.name}: can't be read: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))[:120] or "document"
         raise ArtifactError(f"{path.name}: no record to replay: {key}: {first['msg']}") from error
+
+
+def bounded(path: Path, most_bytes: int) -> Path:
+    """The path of what may be read at once: a package's file may unpack to gigabytes.
+
+    Raises ArtifactError for a longer file; that one is missing is its reader's to tell.
+    """
+    if path.is_file() and (size_bytes := path.stat().st_size) > most_bytes:
+        raise ArtifactError(
+            f"{path.name}: has {size_bytes:,} bytes, and at most {most_bytes:,} are read; "
+            "edgesmith writes none so long: make the package anew from its run"
+        )
+    return path
 
 
 def members(folder: Path) -> dict[str, bytes]:

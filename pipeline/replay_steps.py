@@ -18,6 +18,7 @@ from pipeline.prune import PrunePlan
 from pipeline.quantize import QuantPlan
 from pipeline.quantize import apply as quantize_by
 from pipeline.replay_record import (
+    MOST_PLAN_BYTES,
     WEIGHTS,
     KeepStep,
     Native,
@@ -28,6 +29,7 @@ from pipeline.replay_record import (
     Step,
     TrainStep,
     Unified,
+    bounded,
 )
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT, digest, files_of
 from targets.errors import ArtifactError
@@ -145,7 +147,7 @@ class Replaying:
         quantize_native(runtime, exported.files[runtime], samples, path, settings)
 
     def _plan(self, name: str) -> Path:
-        return self.plans / name
+        return bounded(self.plans / name, MOST_PLAN_BYTES)
 
 
 def _file(folder: Path, runtime: str) -> Path:

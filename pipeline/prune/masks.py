@@ -16,6 +16,9 @@ from pipeline.prune.settings import Document
 Mask = npt.NDArray[np.bool_]
 Pattern = Literal["2:4", "4:8"]
 Size = Annotated[int, Field(ge=1, le=2**31)]
+MOST_ELEMENTS = 2**31
+"""Of one weight: as many bytes as a file for any of the runtimes may have."""
+
 _LEVEL = 9  # of zlib
 
 
@@ -41,7 +44,9 @@ class WeightPlan(Document):
 
     @model_validator(mode="after")
     def _counts(self) -> Self:
-        if int(self.stays().sum()) != self.kept:
+        if self.size > MOST_ELEMENTS:
+            raise ValueError(f"{self.name}: a weight of more than {MOST_ELEMENTS:,} elements")
+        if (int(self.stays().sum()) if self.mask else self.size) != self.kept:
             raise ValueError(f"{self.name}: the mask keeps another number than {self.kept}")
         return self
 

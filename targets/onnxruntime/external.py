@@ -29,17 +29,39 @@ _GROUP_ENDS = (3, 4)
 """Of wire types that ONNX never uses; what is between two is read as if they were not there."""
 _LONGEST_VARINT = 10
 
+_MOST_FIELDS = 4_000_000
+"""A few seconds of reading. A node and its weights have about fifteen, and the largest language
+models some 100,000 nodes."""
+
+_DEEPEST = 100
+"""Messages in messages; no reader of protobuf takes more (protobuf.dev, "Proto Limits")."""
+
+_LONGEST_LOCATION = 4096  # PATH_MAX of Linux
+_MOST_FILES = 10_000
+
+
+class _Excessive(Exception):
+    """A file that asks for more than is done to find what it keeps elsewhere: what it has."""
+
 
 def companions(path: Path) -> List[Path]:
     """The files beside an .onnx that it keeps tensors in, each once, in its own order.
 
     Of a file that is no protobuf, those up to where it is none: every runtime refuses it.
     Raises ArtifactError for a location that is not below the model's folder, whatever links lead
-    there.
+    there, and for a file that would take more time or memory to look through than any model does.
     """
     names: Dict[str, None] = {}
     try:
-        names.update((name, None) for name in _locations(path))
+        for name in _locations(path):
+            names[name] = None
+            if len(names) > _MOST_FILES:
+                raise _Excessive(f"keeps tensors in more than {_MOST_FILES:,} files")
+    except _Excessive as error:
+        raise ArtifactError(
+            f"{path} {error}, as no model that a runtime takes does; write it anew: "
+            "onnx.save(model, file, save_as_external_data=True)"
+        ) from error
     except OSError as error:
         raise ArtifactError(f"{path} can't be read: {error}") from error
     except ValueError:
@@ -64,35 +86,54 @@ def _locations(path: Path) -> Iterator[str]:
         if path.stat().st_size == 0:
             return  # which can't be mapped
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            yield from _walk(content)
+            if content.find(_LOCATION) >= 0:  # most models keep nothing elsewhere
+                yield from _walk(content)
 
 
 def _walk(content: mmap.mmap) -> Iterator[str]:
     """Every location of external data; depth first, without recursion."""
-    waiting = [("model", 0, len(content))]
+    budget = iter(range(_MOST_FIELDS))
+    waiting = [("model", _fields(content, 0, len(content), budget))]
     while waiting:
-        kind, at, end = waiting.pop()
-        inside = []
-        for number, start, stop in _fields(content, at, end):
+        kind, fields = waiting[-1]
+        for number, start, stop in fields:
             message = _FIELDS[kind].get(number)
             if message == "entry":
-                name = _location(content, start, stop)
+                name = _location(content, start, stop, budget)
                 if name is not None:
                     yield name
             elif message is not None:
-                inside.append((message, start, stop))
-        waiting += reversed(inside)
+                waiting.append((message, _fields(content, start, stop, budget)))
+                break
+        else:
+            waiting.pop()
+        if len(waiting) > _DEEPEST:
+            raise _Excessive(f"has more than {_DEEPEST} messages of protobuf in one another")
 
 
-def _location(content: mmap.mmap, at: int, end: int) -> Optional[str]:
+def _location(content: mmap.mmap, at: int, end: int, budget: Iterator[int]) -> Optional[str]:
     """The value of a key-value pair whose key is the location's."""
-    pair = {number: content[start:stop] for number, start, stop in _fields(content, at, end)}
-    return os.fsdecode(pair.get(_VALUE, b"")) if pair.get(_KEY) == _LOCATION else None
+    pair = {number: (start, stop) for number, start, stop in _fields(content, at, end, budget)
+            if number in (_KEY, _VALUE)}  # fmt: skip
+    start, stop = pair.get(_KEY, (0, 0))
+    if stop - start != len(_LOCATION) or content[start:stop] != _LOCATION:
+        return None
+    start, stop = pair.get(_VALUE, (0, 0))
+    if stop - start > _LONGEST_LOCATION:
+        raise _Excessive(f"names a file by more than {_LONGEST_LOCATION:,} bytes")
+    return os.fsdecode(content[start:stop])
 
 
-def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[Tuple[int, int, int]]:
-    """Number, start and stop of each field of a message that is a string of bytes."""
-    while at < end:
+def _fields(
+    content: mmap.mmap, at: int, end: int, budget: Iterator[int]
+) -> Iterator[Tuple[int, int, int]]:
+    """Number, start and stop of each field of a message that is a string of bytes.
+
+    Takes one of the budget for each field of any type, and one for the message's end.
+    """
+    for _ in budget:
+        if at >= end:
+            break
         key, at = _varint(content, at, end)
         number, wire = key >> 3, key & 7
         if number == 0:
@@ -109,6 +150,8 @@ def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[Tuple[int, int, i
             at += 8 if wire == _EIGHT else 4
         elif wire not in _GROUP_ENDS:
             raise ValueError(f"a field has the unknown wire type {wire}")
+    else:
+        raise _Excessive(f"has more than {_MOST_FIELDS:,} fields of protobuf")
     if at > end:
         raise ValueError("it ends too early")
 

@@ -6,6 +6,7 @@ headers, and read that much into memory; a stream that refuses keeps them honest
 
 import io
 import lzma
+import zlib
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
@@ -14,9 +15,6 @@ from targets.errors import PackageRefused
 CHUNK_BYTES = 256 * 1024
 DIRECTORY_BYTES = 4 * 1024**2
 """Of a zip: 10,000 members with names of 300 bytes."""
-
-HEADER_BYTES = 16 * 1024
-"""Of a tar's member, with its extended records; 10,000 of them are kept by the reader."""
 
 XZ_MEMORY_BYTES = 128 * 1024**2
 """`xz -9` needs 65 MiB to unpack (xz(1))."""
@@ -42,7 +40,10 @@ class Sparing(io.RawIOBase):
             return self._file.read(size)
         found = self._file.read(DIRECTORY_BYTES + 1)
         if len(found) > DIRECTORY_BYTES:
-            raise _too_long("directory", DIRECTORY_BYTES)
+            raise PackageRefused(
+                f"a directory of the archive is longer than {DIRECTORY_BYTES:,} bytes; "
+                "no package's is"
+            )
         return found
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -58,43 +59,29 @@ class Sparing(io.RawIOBase):
         return True
 
 
-class Forward(io.RawIOBase):
-    """A tar's stream, read once and forwards: headers of a bounded length, and what it is asked
-    for in pieces. Each byte is reported."""
+class Forward:
+    """A tar's stream, read once and forwards, in bounded pieces. Each byte is reported."""
 
     def __init__(self, source: Source, spend: Callable[[int], None]) -> None:
         """Takes the bytes, and who is told how many more of them there were."""
         self._source = source
         self._spend = spend
-        self._place = 0
-
-    def read(self, size: int = -1) -> bytes:
-        """A header of `size` bytes, or what is left. Raises PackageRefused for a longer one."""
-        if not 0 <= size <= HEADER_BYTES:
-            raise _too_long("header", HEADER_BYTES)
-        return self.take(size)
+        self.place = 0
 
     def take(self, size: int) -> bytes:
         """`size` bytes, or what is left."""
         pieces = []
         while size > 0 and (piece := self._source.read(min(size, CHUNK_BYTES))):
             self._spend(len(piece))
-            self._place += len(piece)
+            self.place += len(piece)
             size -= len(piece)
             pieces.append(piece)
         return b"".join(pieces)
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Reads on to a place. Raises ValueError for one that is behind."""
-        if whence != io.SEEK_SET or offset < self._place:
-            raise ValueError("a header leads back to what was read before")
-        while self._place < offset and self.take(min(CHUNK_BYTES, offset - self._place)):
+    def skip_to(self, place: int) -> None:
+        """Reads on to a place, or to the end."""
+        while self.place < place and self.take(min(CHUNK_BYTES, place - self.place)):
             pass
-        return self._place
-
-    def tell(self) -> int:
-        """How much was read."""
-        return self._place
 
 
 class Window(io.RawIOBase):
@@ -112,6 +99,32 @@ class Window(io.RawIOBase):
         return found
 
 
+class Inflated:
+    """What a deflated stream unpacks to, which must be all of its source."""
+
+    def __init__(self, packed: Source) -> None:
+        """Takes the packed stream, without header or checksum."""
+        self._packed = packed
+        self._unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    def read(self, size: int = CHUNK_BYTES, /) -> bytes:
+        """Up to `size` bytes, none at the end.
+
+        Raises EOFError where the stream is cut off, PackageRefused where more follows it, which a
+        reader of streams takes for the next member.
+        """
+        while not self._unpacker.eof:
+            more = self._unpacker.unconsumed_tail or self._packed.read(CHUNK_BYTES) or b""
+            found = self._unpacker.decompress(more, size)
+            if found:
+                return found
+            if not more and not self._unpacker.eof:
+                raise EOFError("a deflated stream is cut off")
+        if self._unpacker.unused_data or self._packed.read(1):
+            raise PackageRefused("there is more behind the end of a deflated stream")
+        return b""
+
+
 class Unxz:
     """What an .xz stream unpacks to, in bounded memory (a file may ask for 4 GiB of it)."""
 
@@ -121,7 +134,11 @@ class Unxz:
         self._unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES)
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes, none at the end. Raises EOFError where the stream is cut off."""
+        """Up to `size` bytes, none at the end.
+
+        Raises EOFError where the stream is cut off, PackageRefused where another follows it, which
+        xz(1) would unpack, too.
+        """
         while not self._unpacker.eof:
             more = self._packed.read(CHUNK_BYTES) if self._unpacker.needs_input else b""
             if self._unpacker.needs_input and not more:
@@ -129,8 +146,6 @@ class Unxz:
             found = self._unpacker.decompress(more or b"", size)
             if found:
                 return found
+        if self._unpacker.unused_data or self._packed.read(1):
+            raise PackageRefused("there is more behind the end of an .xz stream")
         return b""
-
-
-def _too_long(what: str, most: int) -> PackageRefused:
-    return PackageRefused(f"a {what} of the archive is longer than {most:,} bytes; no package's is")

@@ -18,6 +18,10 @@ deflate gives up to 1,032 times (zlib's technical details), weights hardly ever 
 LONGEST_NAME_BYTES = 512
 LONGEST_PART_BYTES = 255  # NAME_MAX of the usual file systems
 
+FILE_MODES = (0o644, 0o755)
+FOLDER_MODES = (0o755,)
+"""What files and folders are packed with (pipeline/package/archive.py)."""
+
 
 def inside(name: str) -> str:
     """The name of a member as a path below the folder it is unpacked in, without "./".
@@ -30,6 +34,17 @@ def inside(name: str) -> str:
     if fault:
         raise PackageRefused(f"a member is called {_quoted(name)}: {fault}")
     return path
+
+
+def refuse_mode(name: str, mode: int, folder: bool) -> None:
+    """Raises PackageRefused for permissions that no package's files have.
+
+    Whoever unpacks sets them: also that all may write, or that a program runs as its owner.
+    """
+    allowed = FOLDER_MODES if folder else FILE_MODES
+    if mode not in allowed:
+        told = " or ".join(f"{one:04o}" for one in allowed)
+        raise PackageRefused(f"{name} has the mode {mode:04o}; allowed: {told}")
 
 
 FAULTS: Mapping[str, Callable[[str], bool]] = {

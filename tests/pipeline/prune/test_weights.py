@@ -190,3 +190,10 @@ def test_another_models_weights_are_refused(graph: Graph) -> None:
 def test_a_broken_mask_is_refused(mask: str, told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         WeightPlan(name="w", shape=(3, 4), pattern=None, kept=6, mask=mask)
+
+
+@pytest.mark.parametrize("mask", ["", base64.b64encode(zlib.compress(b"\xff")).decode()])
+def test_a_weight_of_no_size_there_is_takes_no_memory(mask: str) -> None:
+    for shape, told in (((2**31, 2**31), "more than 2,147,483,648"), ((2**31,), "w: the mask")):
+        with pytest.raises(ValidationError, match=told):
+            WeightPlan(name="w", shape=shape, pattern=None, kept=1, mask=mask)

@@ -1,5 +1,6 @@
 """Which files an .onnx keeps its weights in: read without a runtime, none outside its folder."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from targets.artifact import files_of
 from targets.errors import ArtifactError
+from targets.onnxruntime import external
 
 
 def weights(name: str) -> onnx.TensorProto:
@@ -115,3 +117,60 @@ def test_a_cut_file_tells_of_what_is_left(tmp_path: Path) -> None:
             assert files_of(path)[0] == path
         except ArtifactError as error:
             assert "/outside.bin" in str(error)
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of protobuf that holds bytes."""
+    length, written = len(content), b""
+    while length > 127:
+        length, written = length >> 7, written + bytes([length & 127 | 128])
+    return bytes([number << 3 | 2]) + written + bytes([length]) + content
+
+
+def kept_at(*locations: bytes) -> bytes:
+    """A model whose tensors are kept at these places."""
+    entries = [field(13, field(1, b"location") + field(2, one)) for one in locations]
+    return field(7, b"".join(field(5, one) for one in entries))
+
+
+def nested(depth: int) -> bytes:
+    """A node's attribute is a graph whose node has an attribute, and so on."""
+    content = b""
+    for _ in range(depth):
+        content = field(1, field(5, field(6, content)))
+    return field(7, content)
+
+
+MANY = 200_000
+EXCESSIVE = {
+    "empty messages": (b"\x3a\x00" * MANY, "more than 100,000 fields"),
+    "empty nodes": (field(7, b"\x0a\x00" * MANY), "more than 100,000 fields"),
+    "empty entries": (field(7, field(5, b"\x6a\x00" * MANY)), "more than 100,000 fields"),
+    "numbers": (field(7, field(1, field(5, b"\x40\x05" * MANY))), "more than 100,000 fields"),
+    "a long location": (kept_at(b"a" * 5000), "by more than 4,096 bytes"),
+    "many files": (kept_at(*(b"%d" % one for one in range(10_001))), "more than 10,000 files"),
+    "messages in messages": (nested(40), "more than 100 messages"),
+}
+
+
+@pytest.mark.parametrize("kind", EXCESSIVE)
+def test_what_takes_too_much_to_look_through_is_refused(kind: str, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(external, "_MOST_FIELDS", 100_000)
+    content, told = EXCESSIVE[kind]
+    path = tmp_path / "net.onnx"
+    path.write_bytes(content + kept_at(b"weights.bin"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArtifactError, match=told):
+            files_of(path)
+        # what is held is a message at each depth, and the names of 10,000 files
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_model_that_keeps_nothing_elsewhere_may_be_of_any_size(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(external, "_MOST_FIELDS", 10)
+    path = tmp_path / "net.onnx"
+    onnx.save(model(), path)
+    assert files_of(path) == [path]

@@ -10,7 +10,9 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NoReturn
+from zipfile import BadZipFile
 
 try:
     import numpy as np
@@ -20,6 +22,11 @@ except ImportError:
 
 USAGE, WRONG, MISSING = 2, 3, 7
 NAME = "manifest.json"
+UNREADABLE = (
+    *(OSError, ValueError, EOFError, OverflowError, MemoryError),
+    *(BadZipFile, TokenError, SyntaxError),
+)
+"""What numpy raises at a .npy file that is damaged, or declares more than there is."""
 
 
 class Failure(Exception):
@@ -131,9 +138,10 @@ def _tensor(facts: dict[str, Any]) -> Tensor:
 
 def verify(root: Path, manifest: Manifest) -> None:
     """Compares every listed file with its size and sha256; Failure at the first that is wrong."""
+    home = root.resolve()
     for name, sha256, size_bytes in manifest.files:
-        path = (root / name).resolve()
-        if root not in path.parents:
+        path = (home / name).resolve()
+        if home not in path.parents:
             fail(WRONG, f"{NAME} lists '{name}', which is outside the package")
         if not path.is_file():
             fail(WRONG, f"{name} is missing")

@@ -21,7 +21,17 @@ from pathlib import Path
 
 import numpy as np
 
-from .package import USAGE, WRONG, Failure, Manifest, Tensor, fail, read_manifest, verify
+from .package import (
+    UNREADABLE,
+    USAGE,
+    WRONG,
+    Failure,
+    Manifest,
+    Tensor,
+    fail,
+    read_manifest,
+    verify,
+)
 from .runtimes import infer, load
 
 
@@ -46,7 +56,7 @@ def read_input(path: Path, spec: Tensor) -> np.ndarray:
     """An input file as samples stacked on axis 0; Failure where its shape is another."""
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         fail(USAGE, f"{path}: not a .npy file of numbers: {error}")
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         fail(USAGE, f"{path}: not a .npy file of numbers")
@@ -65,10 +75,17 @@ def answer(root: Path, manifest: Manifest, inputs: Sequence[Path], output: Path 
         fail(USAGE, "the inputs hold different numbers of samples")
     found = infer(load(root, manifest), manifest, stacked)
     if output is not None:
-        np.savez(output, *found)
+        _write(output, found)
         return
     shown = {spec.name: found[i].tolist() for i, spec in enumerate(manifest.outputs)}
     sys.stdout.write(json.dumps({"outputs": shown}) + "\n")
+
+
+def _write(output: Path, arrays: Sequence[np.ndarray]) -> None:
+    try:
+        np.savez(output, *arrays)
+    except OSError as error:
+        fail(USAGE, f"--output {output}: can't be written: {error.strerror or error}")
 
 
 def main() -> None:

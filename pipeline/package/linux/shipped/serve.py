@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from .model import Model
-from .package import Failure
+from .package import UNREADABLE, Failure
 from .results import Mask
 
 MOST_BYTES = 64_000_000
@@ -56,7 +56,7 @@ class Handler(socketserver.StreamRequestHandler):
         try:
             arrays = read(self.rfile.read(MOST_BYTES + 1))
             told = _told(self.server.model, arrays)
-        except (ValueError, OSError, EOFError, MemoryError) as error:
+        except UNREADABLE as error:
             told = {"error": str(error) or type(error).__name__}
         try:
             self.wfile.write(json.dumps(told).encode() + b"\n")

@@ -34,6 +34,17 @@ model = DigitsModel.create()
 {code}
 assert not any(name.startswith(("pipeline", "targets", "pydantic")) for name in sys.modules)
 """
+CREATE = """
+import sys
+from pathlib import Path
+import numpy as np
+
+sys.path.insert(0, sys.argv[1])
+from digits_model import DigitsModel
+
+model = DigitsModel.create(Path(sys.argv[2]))
+print(len(model.run(np.zeros(4, np.uint8)).output))
+"""
 SHOWN = "print([(each.index, each.score, each.label) for each in result.output])"
 
 
@@ -130,6 +141,21 @@ def test_a_damaged_package_is_not_loaded(classes, unpacked):
     assert "Failure: LICENSE is damaged" in done.stderr
 
 
+@pytest.mark.parametrize("way", ["relative", "through a link"])
+def test_the_folder_may_be_given_in_any_way(classes, unpacked, tmp_path: Path, way: str):
+    root = unpacked(classes)
+    link = tmp_path / "current"
+    link.symlink_to(root.name)
+    (tmp_path / "elsewhere").mkdir()
+    given = f"../{root.name}" if way == "relative" else str(link)
+    command = [sys.executable, "-I", "-c", CREATE, str(root), given]
+    done = subprocess.run(
+        command, cwd=tmp_path / "elsewhere", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2\n"
+
+
 @pytest.fixture
 def service(classes, unpacked, tmp_path: Path) -> Iterator[Path]:
     """The socket of a running service."""
@@ -158,7 +184,9 @@ def ask(place: Path, content: bytes) -> dict:
 def test_the_service_answers_and_outlives_bad_requests(service: Path):
     huge = npy(np.zeros(4, np.uint8)).replace(b"(4,), ", b"(4000000000,), ")[:90] + bytes(60)
     objects = npy(np.zeros(4, np.uint8)).replace(b"'|u1'", b"'|O' ")
-    for content in (b"GET / HTTP/1.1\r\n\r\n", bytes(200), huge, objects, b"\x93NUMPY"):
+    unclosed = npy(np.zeros(4, np.uint8)).replace(b"(4,), }", b"(((((((")
+    text = b"GET / HTTP/1.1\r\n\r\n"
+    for content in (text, bytes(200), huge, objects, b"\x93NUMPY", unclosed):
         assert ask(service, content)["error"]
     assert "takes uint8 of shape (4)" in ask(service, npy(np.zeros(3, np.uint8)))["error"]
     good = npy(np.array([200, 0, 129, 255], np.uint8))

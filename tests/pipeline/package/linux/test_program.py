@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -184,6 +185,45 @@ def test_input_that_does_not_fit_is_refused(root: Path, tmp_path: Path, content,
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def npz() -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, np.zeros(100))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"abc", npz(), npz()[:300]),
+        *(npy(np.zeros((1, 4)))[:length] for length in (20, 140)),
+        npy(np.zeros((1, 4))).replace(b"(1, 4), }              ", b"(4000000000000, 4), }  "),
+        npy(np.zeros((1, 4))).replace(b"(1, 4), }              ", b"(99999999999999999999,)}"[:23]),
+        npy(np.zeros((1, 4))).replace(b"(1, 4), }", b"((((((((("),
+    ],
+    ids=["empty", "text", "npz", "cut npz", "cut header", "cut", "huge", "endless", "unclosed"],
+)
+def test_damaged_input_is_refused(root: Path, tmp_path: Path, content: bytes):
+    (tmp_path / "x.npy").write_bytes(content)
+    done = run(root, "--input", tmp_path / "x.npy")
+    assert done.returncode == 2
+    assert f"run.py: {tmp_path}/x.npy: not a .npy file of numbers" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_that_can_not_be_written_is_told(root: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 4), np.float32))
+    place = tmp_path / "no" / "y.npz"
+    done = run(root, "--input", tmp_path / "x.npy", "--output", place)
+    assert done.returncode == 2
+    assert done.stderr == f"run.py: --output {place}: can't be written: No such file or directory\n"
 
 
 def test_a_missing_input_and_a_missing_argument_are_usage_errors(root: Path, tmp_path: Path):

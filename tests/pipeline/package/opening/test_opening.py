@@ -3,6 +3,7 @@
 import gzip
 import io
 import lzma
+import stat
 import tarfile
 import zipfile
 from hashlib import sha256
@@ -19,12 +20,12 @@ CONTROL = {"control": b"Package: t\n", "postinst": b"#!/bin/sh\n"}
 INSTALLED = {f"opt/edgesmith/t/{path}": content for path, content in FILES.items()}
 
 
-def tar(files: dict[str, bytes], prefix: str = "", form: int = tarfile.GNU_FORMAT) -> bytes:
+def tar(files: dict[str, bytes], prefix: str) -> bytes:
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for path, content in files.items():
             member = tarfile.TarInfo(prefix + path)
-            member.size, member.mtime = len(content), 0.5  # which takes a record of its own in pax
+            member.size, member.mtime = len(content), 1_700_000_000
             archive.addfile(member, io.BytesIO(content))
     return stream.getvalue()
 
@@ -55,7 +56,7 @@ def as_file(folder: Path, content: bytes) -> Path:
 ARCHIVES = {
     "our tar.gz": lambda: tar_gz("t", FILES),
     "our zip": lambda: zipped(FILES, "t"),
-    "tar.gz with pax records": lambda: gzip.compress(tar(FILES, "./t/", tarfile.PAX_FORMAT)),
+    "GNU tar.gz": lambda: gzip.compress(tar(FILES, "./t/")),
     "deb, gzip": lambda: deb(INSTALLED),
     "deb, xz": lambda: deb(INSTALLED, pack=lzma.compress),
     "deb, not packed": lambda: deb(INSTALLED, pack=bytes),
@@ -79,9 +80,18 @@ def test_every_kind_opens(kind: str, tmp_path: Path):
 def test_folders_of_their_own_are_passed_over(tmp_path: Path):
     stream = io.BytesIO(zipped(FILES, "t"))
     with zipfile.ZipFile(stream, "a") as archive:
-        archive.writestr("t/model/", b"")
+        folder = zipfile.ZipInfo("t/model/")
+        folder.external_attr = (stat.S_IFDIR | 0o755) << 16 | 0x10
+        archive.writestr(folder, b"")
     with opened(as_file(tmp_path, stream.getvalue())) as found:
         assert set(found.files) == set(FILES)
+
+
+def test_a_zip_with_what_takes_64_bits(tmp_path: Path, monkeypatch):
+    """As zipfile writes it where something has more than 2 GiB."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
+    with opened(as_file(tmp_path, zipped(FILES, "t"))) as found:
+        assert {path: one.path.read_bytes() for path, one in found.files.items()} == FILES
 
 
 def test_a_name_proves_nothing(tmp_path: Path):
