@@ -42,7 +42,8 @@ def finish(
         settings = settings.at_once
     if settings is None or settings.scheme != "int8":
         return (_plain(desk, dense, name, folder, runtimes, least),)
-    doubts = quantizing.doubts(desk, folder)
+    keeps = quantizing.excluded(desk, folder, settings)
+    doubts = quantizing.doubts(desk, folder, keeps)
     judged: list[Judged] = []
     if settings.mode == "ladder":
         judged += climbing.climb(desk, dense, name, folder, runtimes, least)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline import activations, evaluate, pruning
+from pipeline import activations, evaluate, excluding, pruning, quantizing
 from pipeline import candidate as candidates
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
@@ -20,7 +20,7 @@ from pipeline.exporting import export_graph
 from pipeline.graph import Graph
 from pipeline.prune import PrunePlan, apply, verify
 from pipeline.prune.sensitivity import Sensitivity
-from pipeline.quantize import Quantized, QuantPlan, quantize
+from pipeline.quantize import Quantized, QuantPlan
 from pipeline.quantize import apply as quantize_by
 from pipeline.quantize.layers import layers
 from pipeline.quantizing import PLAN
@@ -36,13 +36,16 @@ ORACLE_TOLERANCE = 1e-4
 
 
 def patterns(desk: Desk) -> None:
-    """The recipe's names of groups, looked up in the traced model before anything else is made; a
-    step, so that a finished run traces nothing."""
-    if desk.prune is None or not (desk.prune.keep or desk.prune.bounds):
-        return
-    asked = desk.prune.model_dump(mode="json", include={"keep", "bounds", "granularity", "to"})
-    inputs = {"task": desk.task.identity(), "prune": asked}
-    desk.workspace.step("patterns", inputs, lambda folder: pruning.check_patterns(desk))
+    """The recipe's names of groups and of operators, looked up in the traced model before anything
+    else is made; a step, so that a finished run traces nothing."""
+    if desk.prune is not None and (desk.prune.keep or desk.prune.bounds):
+        asked = desk.prune.model_dump(mode="json", include={"keep", "bounds", "granularity", "to"})
+        inputs = {"task": desk.task.identity(), "prune": asked}
+        desk.workspace.step("patterns", inputs, lambda folder: pruning.check_patterns(desk))
+    if (settings := desk.quantize) is not None and settings.exclude:
+        inputs = {"task": desk.task.identity(), "exclude": list(settings.exclude)}
+        check = quantizing.check_excluded
+        desk.workspace.step("patterns", inputs, lambda folder: check(desk, settings))
 
 
 def dense(desk: Desk) -> Path:
@@ -240,7 +243,7 @@ def _quantized(
         quantized = quantize_by(graph, QuantPlan.load(parent / PLAN))
     else:
         calibration = (inputs for inputs, _ in desk.task.batches("calibration"))
-        quantized = quantize(graph, calibration, settings)
+        quantized = excluding.quantized(graph, calibration, settings)
     quantized.plan.save(folder / PLAN)
     return quantized
 
