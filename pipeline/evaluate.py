@@ -13,6 +13,7 @@ from pipeline.metrics import METRICS, Accuracy, Metric, ScoredTask, update_all, 
 from targets.artifact import Artifact
 from targets.budget import Observation
 from targets.errors import ArtifactError, TaskError
+from targets.limit import MetricLimits
 from targets.target import Target
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "score",
     "score_artifact",
     "score_module",
+    "shortfall",
     "worst_class_drop",
 ]
 
@@ -202,6 +204,15 @@ def observations(dense: Scores, candidate: Scores, name: str) -> dict[str, Obser
         "metric.max_drop": Observation(value=drop(dense, candidate, name)),
         "metric.max_class_drop": Observation(value=worst, missing_reason=missing),
     }
+
+
+def shortfall(dense: Scores, candidate: Scores, limits: MetricLimits) -> float:
+    """How far the drops are beyond their limits, at most: at most 0 where all hold, -inf where none
+    is limited. Raises TaskError as `drop` does."""
+    drops = (drop(dense, candidate, limits.name), worst_class_drop(dense, candidate))
+    pairs = zip(drops, (limits.max_drop, limits.max_class_drop), strict=True)
+    found = [lost - most for lost, most in pairs if lost is not None and most is not None]
+    return max(found, default=-float("inf"))
 
 
 def worst_class_drop(dense: Scores, candidate: Scores) -> float | None:

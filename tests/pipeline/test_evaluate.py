@@ -13,6 +13,7 @@ from pipeline import evaluate
 from pipeline.evaluate import Accuracy, Scores
 from targets.artifact import Artifact
 from targets.errors import ArtifactError, TaskError
+from targets.limit import MetricLimits
 
 ARTIFACT = Artifact(Path("model.onnx"), "onnx", "0" * 64, 1, (), ())
 
@@ -129,6 +130,21 @@ def test_a_drop_is_a_loss_whatever_the_direction(higher, expected):
 def test_a_drop_of_an_unknown_metric_is_refused():
     with pytest.raises(TaskError, match="no metric 'f1'; the task's metrics are: m"):
         evaluate.drop(scores(1.0, {}), scores(1.0, {}), "f1")
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"max_drop": 0.01}, 0.04),
+        ({"max_class_drop": 0.1}, 0.15),
+        ({"max_drop": 0.01, "max_class_drop": 0.3}, 0.04),
+        ({"max_drop": 0.01, "max_class_drop": 0.1}, 0.15),
+    ],
+)
+def test_the_worse_of_two_limits_counts(limits, expected):
+    dense, candidate = scores(0.75, {"a": 1.0, "b": 0.5}), scores(0.7, {"a": 0.75, "b": 0.65})
+    found = evaluate.shortfall(dense, candidate, MetricLimits(name="m", **limits))
+    assert found == pytest.approx(expected)
 
 
 def test_without_classes_there_is_no_worst_one():
