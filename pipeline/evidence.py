@@ -14,6 +14,7 @@ import numpy as np
 from pipeline import evaluate, fidelity
 from pipeline.desk import Desk
 from pipeline.evaluate import Scores
+from pipeline.exporting import described
 from pipeline.quantize.layers import Layers
 from pipeline.stages import Exported
 from pipeline.workspace import atomic_write
@@ -99,11 +100,11 @@ def see(desk: Desk, runtime: str, exported: Exported, least: Least = TRAINED) ->
 
 
 def describe(desk: Desk, runtime: str, path: Path) -> Description:
-    """What the runtime says of a file. Raises ArtifactError or ConversionError where it can't."""
+    """What the runtime says of a file of the run's own. Raises ConversionError where it can't."""
     sha256, _ = digest(files_of(path))
 
     def work(folder: Path) -> None:
-        found = desk.targets[runtime].describe(path)
+        found = described(desk.targets[runtime], path)
         document = {**asdict(found), "artifact": {**asdict(found.artifact), "path": ""}}
         atomic_write(folder / "description.json", json.dumps(document) + "\n")
 
