@@ -100,7 +100,8 @@ class _Ladder:
         return True
 
     def judged(self, runtime: str) -> Judged:
-        """The runtime's candidate, measured by the full rule."""
+        """The runtime's candidate, measured by the full rule; of further rungs too, where that
+        finds dearer than the limits what had seemed within them."""
         outcomes = self.outcomes[runtime]
         chosen = best(outcomes)
         if chosen is None:
@@ -108,12 +109,15 @@ class _Ladder:
             failures = {runtime: f"no rung led to an artifact: {'; '.join(whys)}"}
             return Judged(replace(self.dense, name=self.name, seen={}, failures=failures), {})
         judged = making.judge(self.desk, self.dense, self.made[runtime, chosen.rung.name])
-        trial = judged.trials[runtime]
-        latency = median(trial.candidate.latency_ms(0.5))
-        verdict = trial.verdict
-        final = replace(
-            chosen, latency_ms=latency, status=verdict.status, missed=missed(verdict.lines)
-        )
+        verdict = judged.trials[runtime].verdict
+        weighed = replace(chosen, missed=missed(verdict.lines))
+        if chosen.settles and not weighed.settles:
+            outcomes[outcomes.index(chosen)] = weighed
+            while self.up(runtime):
+                pass
+            return self.judged(runtime)
+        latency = median(judged.trials[runtime].candidate.latency_ms(0.5))
+        final = replace(weighed, latency_ms=latency, status=verdict.status)
         rows = tuple(final if one is chosen else one for one in outcomes)
         placed = self.placements.get(runtime, Placement(()))
         return replace(judged, climbed={runtime: rows}, placed={runtime: placed.told})
