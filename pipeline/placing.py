@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from pipeline import activations, evidence, quantizing, stages
 from pipeline import candidate as candidates
-from pipeline import evidence, quantizing, stages
 from pipeline.desk import Desk
 from pipeline.ladder import Priced
 from pipeline.quantize.layout import Layout, layout
@@ -120,7 +120,12 @@ def place(desk: Desk, folder: Path, settings: Quantize, runtime: str) -> Placeme
         chosen = _place(desk, folder, settings, runtime)
         atomic_write(into / "placement.json", json.dumps(asdict(chosen)) + "\n")
 
-    inputs = {"parent": folder.name, "device": desk.device.model_dump(mode="json")}
+    inputs = {
+        "parent": folder.name,
+        "device": desk.device.model_dump(mode="json"),
+        "activations": activations.chosen(desk, runtime, settings),  # what the drafts were of
+        "io": settings.io,
+    }
     step = desk.workspace.step(f"place-{runtime}", inputs, work)
     found = json.loads((step / "placement.json").read_text())
     return Placement(tuple(found["nodes"]), found["told"], found["float_outlets"])
