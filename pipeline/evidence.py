@@ -92,7 +92,7 @@ def see(desk: Desk, runtime: str, exported: Exported, least: Least = TRAINED) ->
         return Seen(description, scores, outputs, None)
     agreement = evaluate.agreement(outputs, reference) if scores.per_class_of else None
     sqnr_db = fidelity.sqnr_db(reference, outputs)
-    _check_int8(runtime, description)
+    check_int8(runtime, description)
     if not least.met(agreement, sqnr_db):
         where = _where(desk, runtime, exported, description.artifact, least)
         raise ConversionError(_unfaithful(runtime, agreement, sqnr_db, least) + where)
@@ -134,7 +134,8 @@ def _spec(document: dict[str, Any]) -> TensorSpec:
     )
 
 
-def _check_int8(runtime: str, description: Description) -> None:
+def check_int8(runtime: str, description: Description) -> None:
+    """Raises ConversionError where the runtime executes no int8 operator."""
     dtypes = [one.dtype for one in description.executed]
     if not any(dtype in ("int8", "uint8") for dtype in dtypes):
         raise ConversionError(

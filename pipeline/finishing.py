@@ -51,12 +51,15 @@ def finish(
         judged += _quantized(desk, dense, name, folder, runtimes, least, settings)
     if settings.engine != "unified":
         own = native.finish(desk, dense, name, folder, runtimes)
-        judged = _weighed(judged, dict(zip(runtimes, own, strict=True)))
+        judged = _weighed(desk, dense, judged, dict(zip(runtimes, own, strict=True)))
     return tuple(replace(one, doubts=doubts) for one in judged)
 
 
-def _weighed(unified: Sequence[Judged], own: Mapping[str, Judged]) -> list[Judged]:
+def _weighed(
+    desk: Desk, dense: Made, unified: Sequence[Judged], own: Mapping[str, Judged]
+) -> list[Judged]:
     """Both engines' candidates, runtime by runtime; the worse ones only beside the others."""
+    limits = desk.loaded.recipe.budget.metric
     found = []
     for runtime, one in own.items():
         other = next((each for each in unified if runtime in each.trials), None)
@@ -64,7 +67,7 @@ def _weighed(unified: Sequence[Judged], own: Mapping[str, Judged]) -> list[Judge
             found.append(one)
             continue
         alone = replace(other, trials={runtime: other.trials[runtime]})
-        found += native.better(alone, one, runtime)
+        found += native.better(alone, one, runtime, dense.seen[runtime].scores, limits)
     return found + [each for each in unified if not each.trials]
 
 
