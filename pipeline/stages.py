@@ -38,14 +38,14 @@ ORACLE_TOLERANCE = 1e-4
 def patterns(desk: Desk) -> None:
     """The recipe's names of groups and of operators, looked up in the traced model before anything
     else is made; a step, so that a finished run traces nothing."""
+    task, settings = desk.task.identity(), desk.quantize
     if desk.prune is not None and (desk.prune.keep or desk.prune.bounds):
         asked = desk.prune.model_dump(mode="json", include={"keep", "bounds", "granularity", "to"})
-        inputs = {"task": desk.task.identity(), "prune": asked}
-        desk.workspace.step("patterns", inputs, lambda folder: pruning.check_patterns(desk))
-    if (settings := desk.quantize) is not None and settings.exclude:
-        inputs = {"task": desk.task.identity(), "exclude": list(settings.exclude)}
-        check = quantizing.check_excluded
-        desk.workspace.step("patterns", inputs, lambda folder: check(desk, settings))
+        inputs = {"task": task, "prune": asked}
+        desk.workspace.step("patterns", inputs, lambda _: pruning.check_patterns(desk))
+    if settings is not None and settings.exclude:
+        named = {"task": task, "exclude": list(settings.exclude)}
+        desk.workspace.step("patterns", named, lambda _: quantizing.check_excluded(desk, settings))
 
 
 def dense(desk: Desk) -> Path:

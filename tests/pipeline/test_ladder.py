@@ -94,7 +94,10 @@ def test_what_costs_too_much_is_kept_where_nothing_else_holds_the_metric():
 
 
 def test_int8_throughout_is_not_tried_again_for_its_cost():
-    assert names(climb([0.5, 0.0, 0.0], over={"percentile": 1.2})) == ["least-squares", "percentile"]
+    assert names(climb([0.5, 0.0, 0.0], over={"percentile": 1.2})) == [
+        "least-squares",
+        "percentile",
+    ]
 
 
 def test_a_sitting_that_was_not_beyond_the_limit_throughout_misses_nothing():
@@ -111,7 +114,10 @@ def test_the_best_holds_the_metric_then_the_cost_then_loses_least():
     holds = outcome("holds", -0.001)
     late_, later = outcome("late", -0.002, late(1.1)), outcome("later", -0.01, late(2.0))
     lossy, lossy_late = outcome("lossy", 0.2), outcome("lossy and late", 0.1, late(1.1))
-    for made in ([lossy_late, lossy, later, late_, holds], [holds, late_, later, lossy, lossy_late]):
+    for made in (
+        [lossy_late, lossy, later, late_, holds],
+        [holds, late_, later, lossy, lossy_late],
+    ):
         assert best(made) is holds
         assert best([one for one in made if one is not holds]) is late_
         assert best([lossy_late, lossy]) is lossy
