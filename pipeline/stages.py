@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from pipeline import activations, evaluate, excluding, pruning, quantizing
+from pipeline import activations, evaluate, excluding, pruning, quantizing, raw_outputs
 from pipeline import candidate as candidates
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
@@ -24,6 +23,7 @@ from pipeline.quantize import Quantized, QuantPlan
 from pipeline.quantize import apply as quantize_by
 from pipeline.quantize.layers import layers
 from pipeline.quantizing import PLAN
+from pipeline.raw_outputs import Arrays
 from pipeline.recipe import Prune, Quantize, Recover
 from pipeline.recipe_steps import Importance, Repair
 from pipeline.recovering import recover_into
@@ -31,6 +31,8 @@ from pipeline.workspace import atomic_write
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT
 from targets.errors import ConversionError, EdgesmithError
 
+REFERENCE = "reference"
+"""What the quantized torch graph gives on the validation split."""
 ORACLE_TOLERANCE = 1e-4
 """float32 against the masked original: two orders above rounding over some fifty layers."""
 
@@ -155,10 +157,9 @@ class Exported:
     failures: Mapping[str, str]
 
     @property
-    def reference(self) -> np.ndarray | None:
-        """The quantized torch graph's outputs on the validation split; None for float32."""
-        path = self.folder / "reference.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
+    def references(self) -> Arrays:
+        """The quantized torch graph's outputs on the validation split; none for float32."""
+        return raw_outputs.load(self.folder, REFERENCE)
 
 
 def export(
@@ -172,7 +173,7 @@ def export(
 
     def refer(quantized: Quantized, folder: Path) -> None:
         outputs = evaluate.outputs_of(quantized.unfolded, desk.task, "validation")
-        np.save(folder / "reference.npy", outputs)
+        raw_outputs.save(outputs, folder, REFERENCE)
         inputs, _ = next(iter(desk.task.batches("validation")))
         layers(quantized.unfolded, inputs).save(folder)
 
