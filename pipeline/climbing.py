@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline import evaluate, evidence, making, placing, quantizing, sittings
+from pipeline import evaluate, evidence, making, placing, quantizing, sittings, undoing
 from pipeline.desk import Desk
 from pipeline.evidence import Least, Seen
 from pipeline.ladder import (
@@ -223,7 +223,9 @@ class _Ladder:
         if runtime not in self.placements:
             folder = self._plan(Method(self.settings.range))
             found = placing.place(self.desk, folder, self.settings, runtime)
-            self.placements[runtime] = found
+            self.placements[runtime] = undoing.with_excluded(
+                self.desk, self.folder, self.settings, runtime, found
+            )
         return self.placements[runtime]
 
     # ---------------------------------------------------------------- figures

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline import climbing, evidence, making, native, placing, quantizing
+from pipeline import climbing, evidence, making, native, placing, quantizing, undoing
 from pipeline.desk import Desk
 from pipeline.evidence import Least
 from pipeline.ladder import Method
@@ -85,7 +85,7 @@ def _quantized(
     told = "-".join(part for part in kind if part)
     planned = _planned(desk, folder, settings)
     desk.console.step(f"{told}: exporting, scoring and measuring beside dense")
-    placements = placed(desk, planned, settings, runtimes)
+    placements = placed(desk, folder, planned, settings, runtimes)
     judged = []
     for found in dict.fromkeys(replace(one, told="") for one in placements.values()):
         own = [one for one in runtimes if replace(placements[one], told="") == found]
@@ -122,16 +122,18 @@ def _planned(desk: Desk, folder: Path, settings: Quantize) -> Path:
 
 
 def placed(
-    desk: Desk, folder: Path, settings: Quantize, runtimes: Sequence[str]
+    desk: Desk, shaped: Path, folder: Path, settings: Quantize, runtimes: Sequence[str]
 ) -> dict[str, Placement]:
-    """What stays float on each runtime, as measured; nothing where there is no plan to change."""
+    """What stays float on each runtime of a shaped model, as measured with the plan in `folder`;
+    nothing where there is no plan to change."""
     if not (folder / quantizing.PLAN).exists():
         return dict.fromkeys(runtimes, Placement(()))
     found = {}
     for runtime in runtimes:
         try:
-            found[runtime] = placing.place(desk, folder, settings, runtime)
+            one = placing.place(desk, folder, settings, runtime)
         except ConversionError as error:
-            found[runtime] = Placement((), f"not measured: {error}")
-        desk.console.remark(f"{runtime}: {found[runtime].told}")
+            one = Placement((), f"not measured: {error}")
+        desk.console.remark(f"{runtime}: {one.told}")
+        found[runtime] = undoing.with_excluded(desk, shaped, settings, runtime, one)
     return found

@@ -201,13 +201,13 @@ def timed(
 
     Raises ConversionError where the int8 model itself can't be made.
     """
-    whole, before = _drafted(desk, folder, settings, runtime)
+    whole, before = drafted(desk, folder, settings, runtime)
     artifacts = {BASE: whole}
     for name, nodes in tried.items():
         try:
             outlets = name.startswith(OUTLETS)
             kept = quantizing.keep(desk, folder, tuple(nodes), float_outlets=outlets)
-            made, after = _drafted(desk, kept, settings, runtime)
+            made, after = drafted(desk, kept, settings, runtime)
         except ConversionError as error:
             desk.console.remark(f"{runtime}: {name} in float: {error}")
             continue
@@ -220,9 +220,11 @@ def timed(
     return _sat(desk, runtime, artifacts)
 
 
-def _drafted(
+def drafted(
     desk: Desk, folder: Path, settings: Quantize, runtime: str
 ) -> tuple[Artifact, Execution]:
+    """A candidate's artifact by the plan beside it, and what runs in it. Raises ConversionError
+    where the runtime can't take it."""
     exported = stages.draft(desk, folder, settings, (runtime,))
     if (why := exported.failures.get(runtime)) is not None:
         raise ConversionError(why)
