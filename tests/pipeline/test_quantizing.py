@@ -146,6 +146,12 @@ def test_what_is_excluded_stays_float_where_nothing_was_planned_before(desk):
     assert "hardswish" in made.plan.keeps
 
 
+def test_a_draft_leaves_what_is_excluded_float(desk, parent):
+    desk.task.example_inputs = lambda: (torch.zeros(1, 1, 8, 8),)
+    drafted = stages.draft(desk, parent, desk.quantize, ())
+    assert "hardswish" in QuantPlan.load(drafted.folder / quantizing.PLAN).keeps
+
+
 class Masked(nn.Module):
     """Adds a mask of minus infinity, as attention does."""
 
