@@ -8,10 +8,10 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from pipeline import excluding
 from pipeline.cost.making import few
 from pipeline.desk import Desk
-from pipeline.exporting import export_graph
-from pipeline.quantize import quantize
+from pipeline.exporting import described, export_graph
 from pipeline.recipe import Quantize
 from pipeline.workspace import atomic_write
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT
@@ -65,14 +65,14 @@ def _measured(desk: Desk, runtime: str, settings: Quantize) -> Activations:
 def _ratio(desk: Desk, runtime: str, settings: Quantize, folder: Path) -> Ratio:
     """uint8's time over int8's."""
     batch, _ = next(iter(desk.task.batches("calibration")))
-    quantized = quantize(desk.dense, few([batch]), settings.at_once)
+    quantized = excluding.quantized(desk.dense, few([batch]), settings)
     target = desk.targets[runtime]
     artifacts = []
     for kind in TYPES:
         path = folder / kind / f"model{SUFFIX_OF_FORMAT[FORMAT_OF_RUNTIME[runtime]]}"
         inputs = desk.task.example_inputs()
         export_graph(desk.dense, quantized, inputs, path, runtime=runtime, activations=kind)
-        artifacts.append(target.describe(path).artifact)
+        artifacts.append(described(target, path).artifact)
     times = [
         [median(one.latency_ns) for one in target.sample_in_turns(artifacts, RULE, seed)]
         for seed in range(RULE.processes)

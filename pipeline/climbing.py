@@ -10,25 +10,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline import evaluate, evidence, making, placing, quantizing, sittings
+from pipeline import evaluate, evidence, making, placing, quantizing, sittings, undoing
 from pipeline.desk import Desk
 from pipeline.evidence import Least, Seen
 from pipeline.ladder import (
-    KINDS,
-    Kind,
     Method,
     Outcome,
     Rung,
     best,
     by_worth,
+    missed,
     next_rung,
-    shortfall,
 )
 from pipeline.placing import Placement
 from pipeline.recipe import Quantize
 from pipeline.results import Judged, Made
 from pipeline.workspace import atomic_write
-from targets.errors import ConversionError
+from targets.errors import ConversionError, TaskError
 from targets.measurement import median
 from targets.trial import CANDIDATE
 
@@ -48,8 +46,8 @@ def climb(
     runtimes: Sequence[str],
     least: Least = evidence.TRAINED,
 ) -> tuple[Judged, ...]:
-    """A shaped model's candidates, one for each runtime: of the first rung that holds the limits on
-    metrics there, else of the best so far.
+    """A shaped model's candidates, one for each runtime: of the first rung that holds the limits
+    there, else of the best so far.
 
     Args:
         desk: what the run works with.
@@ -84,12 +82,13 @@ class _Ladder:
     made: dict[tuple[str, str], Made] = field(default_factory=dict)
     placements: dict[str, Placement] = field(default_factory=dict)
     trained: Path | None = None
+    untrained: str = ""
     spent_s: float = 0.0
 
     def up(self, runtime: str) -> bool:
         """Tries the next rung for one runtime; false where there is none, or no time."""
         tried = self.outcomes.setdefault(runtime, [])
-        rung = next_rung(tried, self.settings.range, self._kinds())
+        rung = next_rung(tried, self.settings.range)
         if rung is None:
             return False
         if tried and self._is_late():
@@ -101,7 +100,8 @@ class _Ladder:
         return True
 
     def judged(self, runtime: str) -> Judged:
-        """The runtime's candidate, measured by the full rule."""
+        """The runtime's candidate, measured by the full rule; of further rungs too, where that
+        finds dearer than the limits what had seemed within them."""
         outcomes = self.outcomes[runtime]
         chosen = best(outcomes)
         if chosen is None:
@@ -109,9 +109,15 @@ class _Ladder:
             failures = {runtime: f"no rung led to an artifact: {'; '.join(whys)}"}
             return Judged(replace(self.dense, name=self.name, seen={}, failures=failures), {})
         judged = making.judge(self.desk, self.dense, self.made[runtime, chosen.rung.name])
-        trial = judged.trials[runtime]
-        latency = median(trial.candidate.latency_ms(0.5))
-        final = replace(chosen, latency_ms=latency, status=trial.verdict.status)
+        verdict = judged.trials[runtime].verdict
+        weighed = replace(chosen, missed=missed(verdict.lines))
+        if chosen.settles and not weighed.settles:
+            outcomes[outcomes.index(chosen)] = weighed
+            while self.up(runtime):
+                pass
+            return self.judged(runtime)
+        latency = median(judged.trials[runtime].candidate.latency_ms(0.5))
+        final = replace(weighed, latency_ms=latency, status=verdict.status)
         rows = tuple(final if one is chosen else one for one in outcomes)
         placed = self.placements.get(runtime, Placement(()))
         return replace(judged, climbed={runtime: rows}, placed={runtime: placed.told})
@@ -120,12 +126,6 @@ class _Ladder:
     def _is_late(self) -> bool:
         minutes = self.settings.minutes
         return minutes is not None and self.spent_s >= 60 * minutes
-
-    def _kinds(self) -> tuple[Kind, ...]:
-        """Without a loss nothing can be trained, unless the dense model alone is learnt from."""
-        alone = self.settings.training().learns_from_teacher_alone
-        trains = alone or self.desk.task.loss is not None
-        return KINDS if trains else tuple(one for one in KINDS if one != "qat")
 
     def _training_minutes(self) -> float | None:
         """What training may take of the recipe's minutes; None where epochs say so."""
@@ -158,6 +158,10 @@ class _Ladder:
         try:
             folder = self._made_for(runtime, rung)
         except ConversionError as error:
+            return Outcome(rung, reason=str(error))
+        except TaskError as error:
+            if rung.kind != "qat":
+                raise  # the data of every rung, but training asks for more than they do
             return Outcome(rung, reason=str(error))
         name = "-".join(part for part in (self.name, rung.name, "int8") if part)
         made = making.make(self.desk, name, folder, self.settings, (runtime,), self.least)
@@ -195,16 +199,33 @@ class _Ladder:
 
     def _taught(self, runtime: str, rung: Rung) -> Path:
         """Trained once for all runtimes, each of which then keeps its own operators float."""
+        if self.trained is None and not self.untrained:
+            self._train(rung)
         if self.trained is None:
-            training = self.settings.training(self._training_minutes())
-            self.trained = quantizing.train(self.desk, self._plan(rung.method), training)
+            raise TaskError(self.untrained)
         return self.trained
+
+    def _train(self, rung: Rung) -> None:
+        """Trains, or leaves why not: what failed for one runtime fails for all."""
+        training = self.settings.training(self._training_minutes())
+        if self.desk.task.loss is None and not training.learns_from_teacher_alone:
+            self.untrained = (
+                "not trained, since the task has no loss: define loss(outputs, target), or learn "
+                "from the dense model alone (distill: {weight: 1})"
+            )
+            return
+        try:
+            self.trained = quantizing.train(self.desk, self._plan(rung.method), training)
+        except TaskError as error:
+            self.untrained = str(error)
 
     def _placement(self, runtime: str) -> Placement:
         if runtime not in self.placements:
             folder = self._plan(Method(self.settings.range))
             found = placing.place(self.desk, folder, self.settings, runtime)
-            self.placements[runtime] = found
+            self.placements[runtime] = undoing.with_excluded(
+                self.desk, self.folder, self.settings, runtime, found
+            )
         return self.placements[runtime]
 
     # ---------------------------------------------------------------- figures
@@ -216,11 +237,15 @@ class _Ladder:
         latency = median(weighed.measured[CANDIDATE].latency_ms(0.5))
         if limits is None:  # nothing that a further rung could mend
             return Outcome(rung, latency_ms=latency, shortfall=-float("inf"))
-        drop = evaluate.drop(dense.scores, seen.scores, limits.name)
-        worst = evaluate.worst_class_drop(dense.scores, seen.scores)
-        pairs = [(drop, limits.max_drop), (worst, limits.max_class_drop)]
-        metric = seen.scores.metrics[limits.name]
-        return Outcome(rung, metric, drop, worst, latency, shortfall(pairs))
+        return Outcome(
+            rung,
+            metric=seen.scores.metrics[limits.name],
+            drop=evaluate.drop(dense.scores, seen.scores, limits.name),
+            class_drop=evaluate.worst_class_drop(dense.scores, seen.scores),
+            latency_ms=latency,
+            shortfall=evaluate.shortfall(dense.scores, seen.scores, limits),
+            missed=missed(weighed.lines(self.desk.loaded.recipe.budget).values()),
+        )
 
 
 def told_of(outcome: Outcome) -> str:
@@ -233,4 +258,10 @@ def told_of(outcome: Outcome) -> str:
     if outcome.class_drop is not None:
         parts.append(f"worst class {outcome.class_drop:+.4f}")
     parts.append(f"{outcome.latency_ms:.3f} ms")
-    return " ".join([*parts, "(within the limits)" if outcome.holds else "(beyond the limits)"])
+    return " ".join([*parts, f"({_judged(outcome)})"])
+
+
+def _judged(outcome: Outcome) -> str:
+    beyond = [] if outcome.keeps_metric else ["the metric"]
+    beyond += [f"{one.limit} of {one.budget:.4g}" for one in outcome.missed]
+    return f"beyond the limits: {', '.join(beyond)}" if beyond else "within the limits"

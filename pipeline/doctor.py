@@ -142,7 +142,7 @@ def _native() -> Finding:
     try:
         return Finding("nncf", "ok", metadata.version("nncf"))
     except metadata.PackageNotFoundError:
-        lacking = "not installed: 'engine: native' quantizes for the other runtimes only"
+        lacking = "not installed: 'engine: native' and 'auto' can't quantize for openvino"
         return Finding("nncf", "caveat", lacking, "python -m pip install 'edgesmith[nncf]'")
 
 

@@ -10,9 +10,11 @@ from torch.utils import _pytree as pytree
 
 from pipeline.inference import infer
 from pipeline.metrics import METRICS, Accuracy, Metric, ScoredTask, update_all, value
+from pipeline.raw_outputs import Arrays, gathered
 from targets.artifact import Artifact
 from targets.budget import Observation
 from targets.errors import ArtifactError, TaskError
+from targets.limit import MetricLimits
 from targets.target import Target
 
 __all__ = [
@@ -22,12 +24,14 @@ __all__ = [
     "ScoredTask",
     "Scores",
     "agreement",
+    "decisions_agree",
     "drop",
     "observations",
     "outputs_of",
     "score",
     "score_artifact",
     "score_module",
+    "shortfall",
     "worst_class_drop",
 ]
 
@@ -86,12 +90,12 @@ def score_module(module: torch.nn.Module, task: ScoredTask, split: str = "valida
     return score(_module_outputs(module, task, split), task)
 
 
-def outputs_of(module: torch.nn.Module, task: ScoredTask, split: str = "validation") -> np.ndarray:
-    """A module's outputs on a split, stacked over samples; the first array where it has several."""
-    arrays = [_first(outputs) for outputs, _ in _module_outputs(module, task, split)]
+def outputs_of(module: torch.nn.Module, task: ScoredTask, split: str = "validation") -> Arrays:
+    """A module's outputs on a split, an array for each, as `raw_outputs` gathers them."""
+    arrays = gathered(_arrays(outputs) for outputs, _ in _module_outputs(module, task, split))
     if not arrays:
         raise TaskError(f"batches('{split}') is empty; it must yield at least one batch")
-    return np.concatenate(arrays)
+    return arrays
 
 
 @torch.no_grad()
@@ -102,35 +106,38 @@ def _module_outputs(
         yield infer(module, inputs), target
 
 
-def _first(outputs: object) -> np.ndarray:
+def _arrays(outputs: object) -> Arrays:
     leaves = [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
     if not leaves:
         raise TaskError("the model's outputs hold no tensor, so they can't be compared")
-    return leaves[0].detach().numpy()
+    return tuple(leaf.detach().numpy() for leaf in leaves)
 
 
 def score_artifact(
     target: Target, artifact: Artifact, task: ScoredTask, split: str = "validation"
-) -> tuple[Scores, np.ndarray]:
+) -> tuple[Scores, Arrays]:
     """The scores of an artifact, run sample by sample in its own runtime.
 
     The metrics get one tensor where the artifact has one output, else a tuple of tensors in the
     artifact's order.
 
     Returns:
-        The scores, and the outputs stacked over samples: the first array where it has several.
+        The scores, and the outputs, an array for each, as `raw_outputs` gathers them.
 
     Raises:
         TaskError: as `score` does.
         ArtifactError: the artifact's outputs don't fit the inputs' number.
     """
     pairs: list[tuple[object, object]] = []
-    first: list[np.ndarray] = []
-    for group in _groups(task.batches(split)):
-        arrays = _infer(target, artifact, group)
-        first.append(arrays[0])
-        pairs.extend(_by_batch(arrays, group))
-    return score(pairs, task), np.concatenate(first) if first else np.empty(0)
+
+    def ran() -> Iterator[list[np.ndarray]]:
+        for group in _groups(task.batches(split)):
+            arrays = _infer(target, artifact, group)
+            pairs.extend(_by_batch(arrays, group))
+            yield arrays
+
+    outputs = gathered(ran())
+    return score(pairs, task), outputs
 
 
 def _groups(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
@@ -169,6 +176,14 @@ def _by_batch(arrays: list[np.ndarray], group: list[Batch]) -> Iterator[tuple[ob
         yield outputs[0] if len(outputs) == 1 else outputs, target
 
 
+def decisions_agree(outputs: np.ndarray, reference: np.ndarray, per_class_of: str) -> float | None:
+    """Top-1 agreement; None where no metric has classes, or the outputs are no scores of them: of
+    one value for a sample, the largest is always the same."""
+    if not per_class_of or reference.ndim < 2 or reference.shape[1] < 2:
+        return None
+    return agreement(outputs, reference)
+
+
 def agreement(a: np.ndarray, b: np.ndarray) -> float:
     """Top-1 agreement: the share of positions whose largest output has the same index.
 
@@ -202,6 +217,15 @@ def observations(dense: Scores, candidate: Scores, name: str) -> dict[str, Obser
         "metric.max_drop": Observation(value=drop(dense, candidate, name)),
         "metric.max_class_drop": Observation(value=worst, missing_reason=missing),
     }
+
+
+def shortfall(dense: Scores, candidate: Scores, limits: MetricLimits) -> float:
+    """How far the drops are beyond their limits, at most: at most 0 where all hold, -inf where none
+    is limited. Raises TaskError as `drop` does."""
+    drops = (drop(dense, candidate, limits.name), worst_class_drop(dense, candidate))
+    pairs = zip(drops, (limits.max_drop, limits.max_class_drop), strict=True)
+    found = [lost - most for lost, most in pairs if lost is not None and most is not None]
+    return max(found, default=-float("inf"))
 
 
 def worst_class_drop(dense: Scores, candidate: Scores) -> float | None:

@@ -11,16 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import evaluate, fidelity
+from pipeline import evaluate, fidelity, raw_outputs
 from pipeline.desk import Desk
 from pipeline.evaluate import Scores
+from pipeline.exporting import described
 from pipeline.quantize.layers import Layers
+from pipeline.raw_outputs import Arrays
 from pipeline.stages import Exported
 from pipeline.workspace import atomic_write
 from targets.artifact import Artifact, Quantization, TensorSpec, digest, files_of
 from targets.errors import ConversionError, EdgesmithError
 from targets.measurement import ExecutedOp
 from targets.target import Description
+
+OUTPUTS = "outputs"
+"""What an artifact gives on the validation split, beside its scores."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,10 @@ class Seen:
     Attributes:
         description: the artifact's interface and the operators that its runtime executes.
         scores: metrics of the artifact itself on the validation split.
-        outputs: its raw outputs there, for agreement and golden vectors.
+        outputs: its first output there, raw, for agreement.
         agreement: top-1 agreement with the quantized torch graph; None for float32, and where no
-            metric of the task has classes.
-        sqnr_db: of the outputs, against that graph's; None for float32.
+            metric of the task has classes, or the outputs are no scores of them.
+        sqnr_db: of the outputs, against that graph's, the worst of several; None for float32.
     """
 
     description: Description
@@ -86,24 +91,37 @@ def see(desk: Desk, runtime: str, exported: Exported, least: Least = TRAINED) ->
     """
     description = describe(desk, runtime, exported.files[runtime])
     scores, outputs = _score(desk, runtime, description.artifact)
-    reference = exported.reference
-    if reference is None:
-        return Seen(description, scores, outputs, None)
-    agreement = evaluate.agreement(outputs, reference) if scores.per_class_of else None
-    sqnr_db = fidelity.sqnr_db(reference, outputs)
-    _check_int8(runtime, description)
+    references = exported.references
+    if not references:
+        return Seen(description, scores, outputs[0], None)
+    check_int8(runtime, description)
+    sqnr_db, where = _compared(runtime, references, outputs)
+    agreement = evaluate.decisions_agree(outputs[0], references[0], scores.per_class_of)
     if not least.met(agreement, sqnr_db):
-        where = _where(desk, runtime, exported, description.artifact, least)
-        raise ConversionError(_unfaithful(runtime, agreement, sqnr_db, least) + where)
-    return Seen(description, scores, outputs, agreement, sqnr_db)
+        told = _unfaithful(runtime, agreement, sqnr_db, least)
+        of = f" (output {where + 1} of {len(outputs)})" if len(outputs) > 1 else ""
+        layer = _where(desk, runtime, exported, description.artifact, least)
+        raise ConversionError(told + of + layer)
+    return Seen(description, scores, outputs[0], agreement, sqnr_db)
+
+
+def _compared(runtime: str, references: Arrays, outputs: Arrays) -> tuple[float, int]:
+    """The worst SQNR, and of which output. Raises ConversionError where they can't be compared."""
+    try:
+        return fidelity.worst_sqnr_db(references, outputs)
+    except ValueError as error:
+        raise ConversionError(
+            f"{runtime}: the artifact's outputs are not those of the quantized torch graph "
+            f"({error}); its converter changed the model"
+        ) from error
 
 
 def describe(desk: Desk, runtime: str, path: Path) -> Description:
-    """What the runtime says of a file. Raises ArtifactError or ConversionError where it can't."""
+    """What the runtime says of a file of the run's own. Raises ConversionError where it can't."""
     sha256, _ = digest(files_of(path))
 
     def work(folder: Path) -> None:
-        found = desk.targets[runtime].describe(path)
+        found = described(desk.targets[runtime], path)
         document = {**asdict(found), "artifact": {**asdict(found.artifact), "path": ""}}
         atomic_write(folder / "description.json", json.dumps(document) + "\n")
 
@@ -133,7 +151,8 @@ def _spec(document: dict[str, Any]) -> TensorSpec:
     )
 
 
-def _check_int8(runtime: str, description: Description) -> None:
+def check_int8(runtime: str, description: Description) -> None:
+    """Raises ConversionError where the runtime executes no int8 operator."""
     dtypes = [one.dtype for one in description.executed]
     if not any(dtype in ("int8", "uint8") for dtype in dtypes):
         raise ConversionError(
@@ -166,14 +185,14 @@ def _where(desk: Desk, runtime: str, exported: Exported, artifact: Artifact, lea
     return f", first at '{first.tensor}' ({first.sqnr_db:.1f} dB)" if first else ""
 
 
-def _score(desk: Desk, runtime: str, artifact: Artifact) -> tuple[Scores, np.ndarray]:
+def _score(desk: Desk, runtime: str, artifact: Artifact) -> tuple[Scores, Arrays]:
     def work(folder: Path) -> None:
         desk.console.progress(f"scoring on {runtime}", 0.0)
         scores, outputs = evaluate.score_artifact(desk.targets[runtime], artifact, desk.task)
-        np.save(folder / "outputs.npy", outputs)
+        raw_outputs.save(outputs, folder, OUTPUTS)
         atomic_write(folder / "scores.json", json.dumps(asdict(scores), indent=2) + "\n")
 
     inputs = {"artifact": artifact.sha256, "task": desk.task.identity(), "runtime": runtime}
     folder = desk.workspace.step(f"score-{runtime}", inputs, work)
     scores = Scores(**json.loads((folder / "scores.json").read_text()))
-    return scores, np.load(folder / "outputs.npy", allow_pickle=False)
+    return scores, raw_outputs.load(folder, OUTPUTS)

@@ -1,4 +1,5 @@
-"""A graph as a runtime's file: the one way to it, for what is delivered and what is only probed."""
+"""A graph as a runtime's file: the one way to it, for what is delivered and what is only probed;
+and what the runtime then says of the file."""
 
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,8 @@ from pipeline.graph.faults import places
 from pipeline.quantize import Quantized
 from targets.conversion import Io, Precision
 from targets.device import Activations
-from targets.errors import ConversionError
+from targets.errors import ArtifactError, ConversionError
+from targets.target import Description, Target
 
 MOST_LINES = 3
 """Of the model's code, that a converter's refusal is told with."""
@@ -55,6 +57,19 @@ def export_graph(
     except ConversionError as error:
         raise _with_lines(error, graph, inputs) from error
     return written
+
+
+def described(target: Target, path: Path) -> Description:
+    """What the runtime says of a file that was written here.
+
+    Raises ConversionError where it can't take the file: nobody gave it to us broken, so that the
+    other runtimes' files are none the worse.
+    """
+    try:
+        return target.describe(path)
+    except ArtifactError as error:
+        told = f"{target.runtime} can't load what was exported for it: {error}"
+        raise ConversionError(told) from error
 
 
 def _with_lines(

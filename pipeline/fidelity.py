@@ -8,6 +8,7 @@ with the same ones it is the one whose values fit best, in whichever layout they
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,26 @@ def sqnr_db(reference: NDArray[np.floating], found: NDArray[np.floating]) -> flo
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal else -math.inf
+
+
+def worst_sqnr_db(
+    references: Sequence[NDArray[Any]], outputs: Sequence[NDArray[Any]]
+) -> tuple[float, int]:
+    """The least SQNR of any output, and which it is; over the samples that both sides kept.
+
+    Outputs that are integers by their meaning, such as a class, are left out beside others.
+    Raises ValueError where the outputs are others in number or in shape.
+    """
+    if len(references) != len(outputs):
+        raise ValueError(f"as many outputs are compared; found {len(references)}, {len(outputs)}")
+    values = [index for index, one in enumerate(references) if one.dtype.kind == "f"]
+    found = [(_over_both(references[index], outputs[index]), index) for index in values or [0]]
+    return min(found, key=lambda one: -math.inf if math.isnan(one[0]) else one[0])
+
+
+def _over_both(reference: NDArray[Any], found: NDArray[Any]) -> float:
+    count = min(len(reference), len(found))
+    return sqnr_db(reference[:count], found[:count])
 
 
 def compare(references: Sequence[Reference], layers: Sequence[Layer]) -> tuple[Fidelity, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline import climbing, evidence, making, native, placing, quantizing
+from pipeline import climbing, evidence, making, native, placing, quantizing, undoing
 from pipeline.desk import Desk
 from pipeline.evidence import Least
 from pipeline.ladder import Method
@@ -42,7 +42,8 @@ def finish(
         settings = settings.at_once
     if settings is None or settings.scheme != "int8":
         return (_plain(desk, dense, name, folder, runtimes, least),)
-    doubts = quantizing.doubts(desk, folder)
+    keeps = quantizing.excluded(desk, folder, settings)
+    doubts = quantizing.doubts(desk, folder, keeps)
     judged: list[Judged] = []
     if settings.mode == "ladder":
         judged += climbing.climb(desk, dense, name, folder, runtimes, least)
@@ -50,12 +51,15 @@ def finish(
         judged += _quantized(desk, dense, name, folder, runtimes, least, settings)
     if settings.engine != "unified":
         own = native.finish(desk, dense, name, folder, runtimes)
-        judged = _weighed(judged, dict(zip(runtimes, own, strict=True)))
+        judged = _weighed(desk, dense, judged, dict(zip(runtimes, own, strict=True)))
     return tuple(replace(one, doubts=doubts) for one in judged)
 
 
-def _weighed(unified: Sequence[Judged], own: Mapping[str, Judged]) -> list[Judged]:
+def _weighed(
+    desk: Desk, dense: Made, unified: Sequence[Judged], own: Mapping[str, Judged]
+) -> list[Judged]:
     """Both engines' candidates, runtime by runtime; the worse ones only beside the others."""
+    limits = desk.loaded.recipe.budget.metric
     found = []
     for runtime, one in own.items():
         other = next((each for each in unified if runtime in each.trials), None)
@@ -63,7 +67,7 @@ def _weighed(unified: Sequence[Judged], own: Mapping[str, Judged]) -> list[Judge
             found.append(one)
             continue
         alone = replace(other, trials={runtime: other.trials[runtime]})
-        found += native.better(alone, one, runtime)
+        found += native.better(alone, one, runtime, dense.seen[runtime].scores, limits)
     return found + [each for each in unified if not each.trials]
 
 
@@ -81,7 +85,7 @@ def _quantized(
     told = "-".join(part for part in kind if part)
     planned = _planned(desk, folder, settings)
     desk.console.step(f"{told}: exporting, scoring and measuring beside dense")
-    placements = placed(desk, planned, settings, runtimes)
+    placements = placed(desk, folder, planned, settings, runtimes)
     judged = []
     for found in dict.fromkeys(replace(one, told="") for one in placements.values()):
         own = [one for one in runtimes if replace(placements[one], told="") == found]
@@ -118,16 +122,18 @@ def _planned(desk: Desk, folder: Path, settings: Quantize) -> Path:
 
 
 def placed(
-    desk: Desk, folder: Path, settings: Quantize, runtimes: Sequence[str]
+    desk: Desk, shaped: Path, folder: Path, settings: Quantize, runtimes: Sequence[str]
 ) -> dict[str, Placement]:
-    """What stays float on each runtime, as measured; nothing where there is no plan to change."""
+    """What stays float on each runtime of a shaped model, as measured with the plan in `folder`;
+    nothing where there is no plan to change."""
     if not (folder / quantizing.PLAN).exists():
         return dict.fromkeys(runtimes, Placement(()))
     found = {}
     for runtime in runtimes:
         try:
-            found[runtime] = placing.place(desk, folder, settings, runtime)
+            one = placing.place(desk, folder, settings, runtime)
         except ConversionError as error:
-            found[runtime] = Placement((), f"not measured: {error}")
-        desk.console.remark(f"{runtime}: {found[runtime].told}")
+            one = Placement((), f"not measured: {error}")
+        desk.console.remark(f"{runtime}: {one.told}")
+        found[runtime] = undoing.with_excluded(desk, shaped, settings, runtime, one)
     return found

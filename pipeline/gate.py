@@ -20,6 +20,7 @@ from targets import comparison
 from targets.artifact import Artifact
 from targets.budget import rank
 from targets.comparison import Session
+from targets.errors import ConversionError
 from targets.measurement import Measurement
 from targets.ratios import LEAST_PAIRS
 from targets.trial import Seat
@@ -101,10 +102,15 @@ class _Gate:
         if self.desk.quantize is None:
             return None
         exported = stages.export(self.desk, self.final.made.folder, None, (self.runtime,))
-        if (why := exported.failures.get(self.runtime)) is not None:
-            self.desk.console.remark(f"{self.runtime}: no float32 version to compare with: {why}")
-            return None
-        return evidence.describe(self.desk, self.runtime, exported.files[self.runtime]).artifact
+        why: object = exported.failures.get(self.runtime)
+        if why is None:
+            try:
+                path = exported.files[self.runtime]
+                return evidence.describe(self.desk, self.runtime, path).artifact
+            except ConversionError as error:
+                why = error
+        self.desk.console.remark(f"{self.runtime}: no float32 version to compare with: {why}")
+        return None
 
     def _settled(self, session: Session, parents: tuple[str, ...]) -> tuple[Gated, Judged | None]:
         against = {name: session.compare(name, FINAL) for name in parents}

@@ -5,13 +5,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from pipeline import fidelity
+from pipeline import fidelity, raw_outputs
 from pipeline.check import described
 from pipeline.console import Console
-from pipeline.evaluate import agreement
-from pipeline.evidence import TRAINED
+from pipeline.evaluate import decisions_agree
+from pipeline.evidence import OUTPUTS, TRAINED
 from pipeline.fidelity import Fidelity
 from pipeline.given import NOTHING, Given
 from pipeline.inspect_view import Against, Inspection, print_all
@@ -20,12 +18,12 @@ from pipeline.printing import print_json
 from pipeline.quantize.layers import FACTS, Layers
 from pipeline.quantize.plan import QuantPlan
 from pipeline.quantizing import PLAN
+from pipeline.stages import REFERENCE
 from pipeline.workspace import RUN_FILE, SEAL
 from targets.artifact import Artifact, digest, files_of
 from targets.errors import ArtifactError, UsageError
 from targets.target import Target
 
-REFERENCE = "reference.npy"
 NOT_FAITHFUL = 3
 
 
@@ -128,9 +126,10 @@ def _outputs(home: Home, artifact: Artifact) -> tuple[float | None, float | None
 
 
 def _compared(step: Path, score: Path) -> tuple[float | None, float]:
-    """Agreement, where the scores are of classes, and SQNR."""
-    outputs = np.load(score / "outputs.npy", allow_pickle=False)
-    reference = np.load(step / REFERENCE, allow_pickle=False)
+    """Agreement, where the scores are of classes, and the worst output's SQNR."""
+    outputs, references = raw_outputs.load(score, OUTPUTS), raw_outputs.load(step, REFERENCE)
+    if not references:
+        raise ValueError(f"{step} has no outputs of the quantized torch graph")
     scores = json.loads((score / "scores.json").read_text(encoding="utf-8"))
-    agrees = agreement(outputs, reference) if scores["per_class_of"] else None
-    return agrees, fidelity.sqnr_db(reference, outputs)
+    sqnr_db, _ = fidelity.worst_sqnr_db(references, outputs)
+    return decisions_agree(outputs[0], references[0], scores["per_class_of"]), sqnr_db

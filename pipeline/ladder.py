@@ -1,14 +1,16 @@
 """The ladder's rungs, and which comes next. Pure: knows figures, neither models nor devices.
 
 A rung is a way to quantize, dearer than the one before it. A runtime climbs until an artifact of
-its own holds the limits on metrics, or there is no rung or no time left; its best so far stays.
+its own holds the limits, or there is no rung or no time left; its best so far stays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.recipe_quantize import Range
+from targets.budget import Line
+from targets.limit import METRIC_LIMITS
 
 Kind = Literal["range", "equalized", "rounded", "regions", "qat"]
 RANGES: tuple[Range, ...] = ("least-squares", "percentile", "entropy", "min-max")
@@ -82,6 +84,8 @@ class Outcome:
         shortfall: how far the metric is beyond its limits, at most 0 where it holds them.
         status: the verdict's, where the artifact was measured by the full rule.
         reason: why there is no artifact.
+        missed: the limits on cost that every process was beyond. Of a short sitting these are few,
+            so that a rung is not passed over for it, but another tried beside it.
     """
 
     rung: Rung
@@ -92,43 +96,71 @@ class Outcome:
     shortfall: float | None = None
     status: str = ""
     reason: str = ""
+    missed: tuple[Line, ...] = ()
 
     @property
-    def holds(self) -> bool:
+    def keeps_metric(self) -> bool:
         """Whether the limits on the metric hold."""
         return self.shortfall is not None and self.shortfall <= 0
 
+    @property
+    def holds(self) -> bool:
+        """Whether the limits on the metric hold, and no limit on cost was seen to be missed."""
+        return self.keeps_metric and not self.missed
 
-def shortfall(pairs: Sequence[tuple[float | None, float | None]]) -> float:
-    """How far drops are beyond their limits, at most: pairs of a drop and its limit, where either
-    may not be there; -inf where none is limited."""
-    found = [drop - most for drop, most in pairs if drop is not None and most is not None]
-    return max(found, default=-float("inf"))
+    @property
+    def settles(self) -> bool:
+        """Whether no further rung is worth trying: what is int8 throughout costs what it costs,
+        whichever way it is made; only regions in float cost more than the rungs after them."""
+        return self.keeps_metric and (not self.missed or self.rung.kind != "regions")
+
+    @property
+    def excess(self) -> float:
+        """The largest share of a limit on cost that was missed; 0 where none was."""
+        return max((one.share() or 0.0 for one in self.missed), default=0.0)
+
+
+def missed(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """The limits on cost that failed."""
+    return tuple(one for one in lines if one.status == "FAIL" and one.limit not in METRIC_LIMITS)
 
 
 def best(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """The one nearest to the limits or furthest within them; of equals the first, the cheapest to
-    make. None where no rung led to an artifact."""
+    """The one to deliver: of those that hold the limits on the metric one that holds those on cost
+    too, else the least beyond them; of others first those that hold the limits on cost. Then the
+    nearest to the limits on the metric, or furthest within them; of equals the first, the cheapest
+    to make. None where no rung led to an artifact."""
+    made = [one for one in outcomes if one.shortfall is not None]
+    return min(made, key=_worth, default=None)
+
+
+def _worth(one: Outcome) -> tuple[bool, float, float]:
+    over = one.excess if one.keeps_metric else float(bool(one.missed))
+    return not one.keeps_metric, over, one.shortfall or 0.0
+
+
+def nearest(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The one whose metric is best, which the next is made from, whatever it costs; of equals the
+    first. None where no rung led to an artifact."""
     made = [one for one in outcomes if one.shortfall is not None]
     return min(made, key=lambda one: one.shortfall or 0.0, default=None)
 
 
-def next_rung(outcomes: Sequence[Outcome], first: Range, kinds: Sequence[Kind]) -> Rung | None:
+def next_rung(outcomes: Sequence[Outcome], first: Range) -> Rung | None:
     """What a runtime tries next; None where a rung held the limits, or there is none left.
 
     Args:
         outcomes: of the runtime's rungs so far, in order.
         first: the range method to begin with.
-        kinds: the rungs after the ranges that this model and task allow, in order.
     """
-    if any(one.holds for one in outcomes):
+    if any(one.settles for one in outcomes):
         return None
     tried = [one.rung for one in outcomes]
     ranges = [first, *(one for one in RANGES if one != first)]
     for one in ranges:
         if not any(rung.kind == "range" and rung.method.range == one for rung in tried):
             return Rung(one, "range", Method(one))
-    for kind in kinds:
+    for kind in KINDS:
         if (rung := _further(kind, outcomes)) is not None:
             return rung
     return None
@@ -142,18 +174,20 @@ def _further(kind: Kind, outcomes: Sequence[Outcome]) -> Rung | None:
     if of_kind:
         return None
     if kind == "qat":  # from whatever came nearest, but for weights that lie on a grid already
-        base = best([one for one in outcomes if one.rung.kind != "regions"]) or outcomes[0]
+        base = nearest([one for one in outcomes if one.rung.kind != "regions"]) or outcomes[0]
         return Rung("qat", kind, replace(base.rung.method, rounded=False))
-    by_range = best([one for one in outcomes if one.rung.kind == "range"]) or outcomes[0]
+    by_range = nearest([one for one in outcomes if one.rung.kind == "range"]) or outcomes[0]
     chosen = by_range.rung.method.range
     return Rung(kind, kind, Method(chosen, equalized=True, rounded=kind == "rounded"))
 
 
 def _regions(tried: Sequence[Rung], outcomes: Sequence[Outcome]) -> Rung | None:
-    """Twice as many regions as before, of the best plan that was made without training."""
+    """Twice as many regions as before, of the best plan that was made without training; none where
+    those before cost too much already."""
     count = 2 * tried[-1].count if tried else 1
-    base = best([one for one in outcomes if one.rung.kind in ("range", "equalized", "rounded")])
-    if count > MOST_REGIONS or base is None:
+    base = nearest([one for one in outcomes if one.rung.kind in ("range", "equalized", "rounded")])
+    dear = any(one.missed for one in outcomes if one.rung.kind == "regions")
+    if count > MOST_REGIONS or base is None or dear:
         return None
     method = tried[-1].method if tried else base.rung.method
     return Rung(f"float-{count}", "regions", method, count)

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from pipeline import activations, evidence, quantizing, stages
 from pipeline import candidate as candidates
-from pipeline import evidence, quantizing, stages
 from pipeline.desk import Desk
 from pipeline.ladder import Priced
 from pipeline.quantize.layout import Layout, layout
@@ -120,7 +120,12 @@ def place(desk: Desk, folder: Path, settings: Quantize, runtime: str) -> Placeme
         chosen = _place(desk, folder, settings, runtime)
         atomic_write(into / "placement.json", json.dumps(asdict(chosen)) + "\n")
 
-    inputs = {"parent": folder.name, "device": desk.device.model_dump(mode="json")}
+    inputs = {
+        "parent": folder.name,
+        "device": desk.device.model_dump(mode="json"),
+        "activations": activations.chosen(desk, runtime, settings),  # what the drafts were of
+        "io": settings.io,
+    }
     step = desk.workspace.step(f"place-{runtime}", inputs, work)
     found = json.loads((step / "placement.json").read_text())
     return Placement(tuple(found["nodes"]), found["told"], found["float_outlets"])
@@ -196,13 +201,13 @@ def timed(
 
     Raises ConversionError where the int8 model itself can't be made.
     """
-    whole, before = _drafted(desk, folder, settings, runtime)
+    whole, before = drafted(desk, folder, settings, runtime)
     artifacts = {BASE: whole}
     for name, nodes in tried.items():
         try:
             outlets = name.startswith(OUTLETS)
             kept = quantizing.keep(desk, folder, tuple(nodes), float_outlets=outlets)
-            made, after = _drafted(desk, kept, settings, runtime)
+            made, after = drafted(desk, kept, settings, runtime)
         except ConversionError as error:
             desk.console.remark(f"{runtime}: {name} in float: {error}")
             continue
@@ -215,9 +220,11 @@ def timed(
     return _sat(desk, runtime, artifacts)
 
 
-def _drafted(
+def drafted(
     desk: Desk, folder: Path, settings: Quantize, runtime: str
 ) -> tuple[Artifact, Execution]:
+    """A candidate's artifact by the plan beside it, and what runs in it. Raises ConversionError
+    where the runtime can't take it."""
     exported = stages.draft(desk, folder, settings, (runtime,))
     if (why := exported.failures.get(runtime)) is not None:
         raise ConversionError(why)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from pipeline import candidate as candidates
+from pipeline import excluding
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
 from pipeline.disk import atomic_write, make_folder
@@ -24,12 +25,11 @@ from pipeline.quantize.decide import decide
 from pipeline.quantize.equalize import equalize
 from pipeline.quantize.exclusion import named, names
 from pipeline.quantize.keeping import keeping
-from pipeline.quantize.layout import Layout, layout
+from pipeline.quantize.layout import layout
 from pipeline.quantize.lint import Finding, lint
 from pipeline.quantize.observe import observe
 from pipeline.quantize.plan import Settings
-from pipeline.quantize.quantizing import refuse_quantized, refuse_weightless
-from pipeline.quantize.regions import closed
+from pipeline.quantize.quantizing import refuse_quantized
 from pipeline.quantize.rounding import round_weights
 from pipeline.quantize.simulate import freeze, learnt, simulate
 from pipeline.recipe import Quantize, Recover
@@ -89,10 +89,7 @@ def _planned(
     few = held(desk, HELD) if method.equalized else []
     if method.equalized:
         graph = equalize(graph, few).graph
-    observed = observe(graph, calibration(desk), frozenset(keeps))
-    refuse_weightless(observed)
-    settings = Settings(scheme="int8", mode="ptq", range=method.range, weight_range="least-squares")
-    made = decide(observed, settings)
+    made = excluding.planned(graph, calibration(desk), method.range, keeps)
     if not method.equalized:
         return before, made
     if method.rounded:
@@ -121,31 +118,30 @@ def held(desk: Desk, most: int) -> list[Inputs]:
 def excluded(desk: Desk, parent: Path, settings: Quantize) -> tuple[str, ...]:
     """The operators that the recipe wants in float, and what has to stay float beside them; a step.
 
-    Raises RecipeError for a pattern that matches none, at its line and with the nearest names.
+    Raises RecipeError for a pattern that matches nothing in the dense model, at its line and with
+    the nearest names. Where pruning took away what it meant, nothing is left to be excluded.
     """
     if not settings.exclude:
         return ()
 
     def work(folder: Path) -> None:
-        parts = layout(candidates.load(parent, desk.dense).graph)
-        nodes = {
-            node
-            for index, pattern in enumerate(settings.exclude)
-            for node in _meant(desk, parts, pattern, index)
-        }
-        atomic_write(folder / "excluded.json", json.dumps(closed(parts, nodes)) + "\n")
+        check_excluded(desk, settings)
+        found = excluding.kept(candidates.load(parent, desk.dense).graph, settings.exclude)
+        atomic_write(folder / "excluded.json", json.dumps(found) + "\n")
 
     inputs = {"parent": parent.name, "patterns": list(settings.exclude)}
     folder = desk.workspace.step("exclude", inputs, work)
     return tuple(json.loads((folder / "excluded.json").read_text()))
 
 
-def _meant(desk: Desk, parts: Layout, pattern: str, index: int) -> tuple[str, ...]:
-    if found := named(parts, pattern):
-        return found
-    step = [one.quantize for one in desk.loaded.recipe.steps].index(desk.quantize)
-    told = f"found '{pattern}', which matches no operator; {advice(pattern, names(parts))}"
-    raise desk.loaded.error(("steps", step, "quantize", "exclude", index), told)
+def check_excluded(desk: Desk, settings: Quantize) -> None:
+    """Raises RecipeError as `excluded` does."""
+    parts = layout(desk.dense)
+    for index, pattern in enumerate(settings.exclude):
+        if not named(parts, pattern):
+            step = [one.quantize for one in desk.loaded.recipe.steps].index(desk.quantize)
+            told = f"found '{pattern}', which matches no operator; {advice(pattern, names(parts))}"
+            raise desk.loaded.error(("steps", step, "quantize", "exclude", index), told)
 
 
 @dataclass(frozen=True)
@@ -158,18 +154,20 @@ class _Calibration:
         return calibration(self.desk)
 
 
-def doubts(desk: Desk, parent: Path) -> tuple[Finding, ...]:
-    """What is doubtful about the calibration data for a float candidate, told once; a step."""
+def doubts(desk: Desk, parent: Path, keeps: tuple[str, ...] = ()) -> tuple[Finding, ...]:
+    """What is doubtful about the calibration data for a float candidate, of which these nodes stay
+    float; told once, and a step."""
 
     def work(folder: Path) -> None:
         desk.console.progress("looking at the calibration data", 0.0)
         graph = candidates.load(parent, desk.dense).graph
-        observed = observe(graph, calibration(desk))
+        observed = observe(graph, calibration(desk), frozenset(keeps))
         made = decide(observed, Settings(scheme="int8", mode="ptq"))
         found = [asdict(one) for one in lint(graph, observed, made, _Calibration(desk))]
         atomic_write(folder / "doubts.json", json.dumps(found, indent=1) + "\n")
 
-    folder = desk.workspace.step("lint", {"parent": parent.name}, work)
+    inputs = {"parent": parent.name, "keeps": list(keeps)}
+    folder = desk.workspace.step("lint", inputs, work)
     found = tuple(Finding(**one) for one in json.loads((folder / "doubts.json").read_text()))
     for one in found:
         desk.console.remark(f"calibration: {one.message}")

@@ -60,7 +60,8 @@ class Quantize(Section):
     exclude: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(),
         description="Operators that stay float, by names of nodes or modules, or kinds such as "
-        "'hardswish'; * is any text. What has to stay float beside them does too.",
+        "'hardswish'; * is any text. What has to stay float beside them does too. For engine: "
+        "unified and scheme: int8.",
     )
     minutes: float | None = Field(
         default=None,
@@ -117,6 +118,18 @@ class Quantize(Section):
             (("minutes",), self.mode not in TRAINED, f"where mode is {self.mode}"),
             (OF_RANGES, self.scheme != "int8", f"where scheme is {self.scheme}"),
             (("range",), self.engine == "native", "where engine is native"),
+            (
+                ("exclude",),
+                self.engine != "unified",
+                f"where engine is {self.engine}, since a runtime's own tool decides for itself, or "
+                "engine: unified",
+            ),
+            (
+                ("exclude",),
+                self.scheme != "int8",
+                f"where scheme is {self.scheme}, since only weights are stored otherwise, or "
+                "scheme: int8",
+            ),
         )
 
     @property

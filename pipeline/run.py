@@ -8,7 +8,7 @@ compare what was selected with what it came from (pipeline/gate.py).
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline import budgeting, gate, making, naming, stages, sweep
+from pipeline import budgeting, gate, making, naming, native, stages, sweep
 from pipeline.desk import Desk
 from pipeline.finishing import finish
 from pipeline.results import Judged, Made, Results
@@ -25,8 +25,10 @@ def execute(desk: Desk, points: Sweep | None = None) -> Results:
     Raises:
         RecipeError: the prune step names what the model does not have.
         ConversionError: no runtime can take the dense model, or a candidate.
+        EnvironmentFault: the recipe asks for a runtime's own quantizer, which is not installed.
     """
     stages.patterns(desk)
+    native.check_tools(desk)
     results = _results(desk, baseline(desk), points)
     making.check_any([one.made for one in results.judged], results.failures())
     return gate.hold(desk, results)

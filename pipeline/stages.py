@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from pipeline import activations, evaluate, pruning
+from pipeline import activations, evaluate, excluding, pruning, quantizing, raw_outputs
 from pipeline import candidate as candidates
 from pipeline.candidate import Candidate
 from pipeline.desk import Desk
@@ -20,10 +19,11 @@ from pipeline.exporting import export_graph
 from pipeline.graph import Graph
 from pipeline.prune import PrunePlan, apply, verify
 from pipeline.prune.sensitivity import Sensitivity
-from pipeline.quantize import Quantized, QuantPlan, quantize
+from pipeline.quantize import Quantized, QuantPlan
 from pipeline.quantize import apply as quantize_by
 from pipeline.quantize.layers import layers
 from pipeline.quantizing import PLAN
+from pipeline.raw_outputs import Arrays
 from pipeline.recipe import Prune, Quantize, Recover
 from pipeline.recipe_steps import Importance, Repair
 from pipeline.recovering import recover_into
@@ -31,18 +31,23 @@ from pipeline.workspace import atomic_write
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT
 from targets.errors import ConversionError, EdgesmithError
 
+REFERENCE = "reference"
+"""What the quantized torch graph gives on the validation split."""
 ORACLE_TOLERANCE = 1e-4
 """float32 against the masked original: two orders above rounding over some fifty layers."""
 
 
 def patterns(desk: Desk) -> None:
-    """The recipe's names of groups, looked up in the traced model before anything else is made; a
-    step, so that a finished run traces nothing."""
-    if desk.prune is None or not (desk.prune.keep or desk.prune.bounds):
-        return
-    asked = desk.prune.model_dump(mode="json", include={"keep", "bounds", "granularity", "to"})
-    inputs = {"task": desk.task.identity(), "prune": asked}
-    desk.workspace.step("patterns", inputs, lambda folder: pruning.check_patterns(desk))
+    """The recipe's names of groups and of operators, looked up in the traced model before anything
+    else is made; a step, so that a finished run traces nothing."""
+    task, settings = desk.task.identity(), desk.quantize
+    if desk.prune is not None and (desk.prune.keep or desk.prune.bounds):
+        asked = desk.prune.model_dump(mode="json", include={"keep", "bounds", "granularity", "to"})
+        inputs = {"task": task, "prune": asked}
+        desk.workspace.step("patterns", inputs, lambda _: pruning.check_patterns(desk))
+    if settings is not None and settings.exclude:
+        named = {"task": task, "exclude": list(settings.exclude)}
+        desk.workspace.step("patterns", named, lambda _: quantizing.check_excluded(desk, settings))
 
 
 def dense(desk: Desk) -> Path:
@@ -152,10 +157,9 @@ class Exported:
     failures: Mapping[str, str]
 
     @property
-    def reference(self) -> np.ndarray | None:
-        """The quantized torch graph's outputs on the validation split; None for float32."""
-        path = self.folder / "reference.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
+    def references(self) -> Arrays:
+        """The quantized torch graph's outputs on the validation split; none for float32."""
+        return raw_outputs.load(self.folder, REFERENCE)
 
 
 def export(
@@ -169,7 +173,7 @@ def export(
 
     def refer(quantized: Quantized, folder: Path) -> None:
         outputs = evaluate.outputs_of(quantized.unfolded, desk.task, "validation")
-        np.save(folder / "reference.npy", outputs)
+        raw_outputs.save(outputs, folder, REFERENCE)
         inputs, _ = next(iter(desk.task.batches("validation")))
         layers(quantized.unfolded, inputs).save(folder)
 
@@ -240,7 +244,7 @@ def _quantized(
         quantized = quantize_by(graph, QuantPlan.load(parent / PLAN))
     else:
         calibration = (inputs for inputs, _ in desk.task.batches("calibration"))
-        quantized = quantize(graph, calibration, settings)
+        quantized = excluding.quantized(graph, calibration, settings)
     quantized.plan.save(folder / PLAN)
     return quantized
 

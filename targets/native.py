@@ -33,6 +33,7 @@ CURES = {
     "tflite": "pip install ai-edge-quantizer",
 }
 TIMEOUT_S = 3600.0
+IMPORT_TIMEOUT_S = 300.0
 _CODE = Path(__file__).parent.parent
 _LONGEST_MESSAGE = 400
 
@@ -109,6 +110,19 @@ def quantize_native(
         files = zip([path, *_companions(path)], files_of(made), strict=True)
         publish({to: source.read_bytes() for to, source in files})
     return path
+
+
+def check_tool(runtime: str, timeout_s: float = IMPORT_TIMEOUT_S) -> None:
+    """Raises EnvironmentFault where the runtime's own tool can't be imported here."""
+    with tempfile.TemporaryDirectory() as folder:
+        request = {"runtime": runtime, "answer": str(Path(folder) / "answer.json")}
+        try:
+            _work(runtime, request, timeout_s)
+        except ConversionError as error:
+            raise EnvironmentFault(
+                f"the native engine of {runtime} can't be imported: {error}; install it with: "
+                f"{CURES[runtime]}; or take engine: unified"
+            ) from error
 
 
 def _companions(path: Path) -> list[Path]:

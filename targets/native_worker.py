@@ -1,6 +1,7 @@
 """`python -m targets.native_worker`: quantizes one file with a runtime's own tool.
 
-Takes one JSON request on stdin and leaves its answer in the file that the request names.
+Takes one JSON request on stdin and leaves its answer in the file that the request names. A request
+without a model asks only whether the tool can be imported.
 """
 
 import importlib
@@ -36,15 +37,20 @@ def main() -> None:
     answer = Path(request["answer"])
     try:
         tool = cast(Tool, importlib.import_module(f"targets.{request['runtime']}.native"))
-        rows = list(_rows(Path(request["samples"])))
-        model, path = Path(request["model"]), Path(request["path"])
-        tool.quantize(model, rows, path, **request["settings"])
+        if "model" in request:
+            _quantize(tool, request)
         told = {"kind": "done"}
     except ImportError as error:
         told = {"kind": "missing", "message": str(error)}
     except Exception as error:  # noqa: BLE001 whatever a tool raises is its refusal
         told = {"kind": "refused", "message": f"{type(error).__name__}: {error}"}
     answer.write_text(json.dumps(told), encoding="utf-8")
+
+
+def _quantize(tool: Tool, request: dict[str, Any]) -> None:
+    rows = list(_rows(Path(request["samples"])))
+    model, path = Path(request["model"]), Path(request["path"])
+    tool.quantize(model, rows, path, **request["settings"])
 
 
 def _rows(path: Path) -> Iterator[Row]:

@@ -33,10 +33,11 @@ class RungRow(Section):
         class_drop: of the class that lost most.
         latency_ms: the median over processes of p50, in a short sitting beside dense; of the chosen
             rung in its full one.
-        holds: whether the limits on the metric held.
+        holds: whether the limits on the metric held, and those on cost in that sitting.
         status: the verdict's, of the rung that was measured in full.
         chosen: whether the candidate is this rung's.
         reason: why it led to no artifact.
+        missed: the limits on cost that it was beyond in that sitting.
     """
 
     name: str
@@ -49,6 +50,7 @@ class RungRow(Section):
     status: Status | None = None
     chosen: bool = False
     reason: str = ""
+    missed: tuple[str, ...] = ()
 
 
 def rung_row(outcome: Outcome) -> RungRow:
@@ -66,5 +68,6 @@ def rung_row(outcome: Outcome) -> RungRow:
             "status": outcome.status or None,
             "chosen": bool(outcome.status),
             "reason": outcome.reason,
+            "missed": tuple(one.limit for one in outcome.missed),
         }
     )

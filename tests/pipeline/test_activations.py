@@ -47,7 +47,7 @@ class Target:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Makes a desk whose models are never made: only times count."""
-    monkeypatch.setattr(activations, "quantize", lambda *_: None)
+    monkeypatch.setattr(activations.excluding, "quantized", lambda *_: None)
     monkeypatch.setattr(activations, "export_graph", lambda *_, **__: None)
 
     def make(workspace: Workspace, times=(100, 60), **profile):

@@ -13,6 +13,7 @@ from pipeline import evaluate
 from pipeline.evaluate import Accuracy, Scores
 from targets.artifact import Artifact
 from targets.errors import ArtifactError, TaskError
+from targets.limit import MetricLimits
 
 ARTIFACT = Artifact(Path("model.onnx"), "onnx", "0" * 64, 1, (), ())
 
@@ -58,17 +59,18 @@ def test_an_artifact_scores_what_the_same_module_does():
     with torch.no_grad():
         weight = turned.weight.numpy().copy(), turned.bias.numpy().copy()
     target = Target(lambda x: [x @ weight[0].T + weight[1]])
-    scores, outputs = evaluate.score_artifact(target, ARTIFACT, task)
+    scores, (outputs,) = evaluate.score_artifact(target, ARTIFACT, task)
     assert scores == evaluate.score_module(turned, task)
+    (expected,) = evaluate.outputs_of(turned, task)
     # float32 sums of four terms below 1 in another order: a few units of 6e-8.
-    assert np.abs(outputs - evaluate.outputs_of(turned, task)).max() < 1e-6
+    assert np.abs(outputs - expected).max() < 1e-6
     assert target.calls == [[(10, 3)]]
 
 
 def test_large_inputs_go_in_several_calls(monkeypatch):
     monkeypatch.setattr(evaluate, "INFERENCE_BYTES", 100)  # a batch of four is 48 bytes
     target = Target(lambda x: [x])
-    scores, outputs = evaluate.score_artifact(target, ARTIFACT, Task())
+    scores, (outputs,) = evaluate.score_artifact(target, ARTIFACT, Task())
     assert target.calls == [[(8, 3)], [(2, 3)]]
     assert scores.metrics == {"accuracy": 1.0}
     assert outputs.shape == (10, 3)
@@ -84,7 +86,9 @@ def test_several_outputs_reach_the_metric_as_a_tuple():
     task.metrics = lambda: [Second()]
     scores, outputs = evaluate.score_artifact(Target(lambda x: [-x, x]), ARTIFACT, task)
     assert scores.metrics == {"accuracy": 1.0}
-    assert (outputs <= 0).all()
+    assert [len(one) for one in outputs] == [10, 10]
+    assert (outputs[0] <= 0).all()
+    assert (outputs[1] >= 0).all()
 
 
 @pytest.mark.parametrize("wrong", [lambda _: [], lambda x: [x[:-1]]])
@@ -114,6 +118,18 @@ def test_agreement_is_the_share_of_equal_tops():
         evaluate.agreement(a, b[:2])
 
 
+@pytest.mark.parametrize("shape", [(5,), (5, 1)])
+def test_one_value_for_a_sample_is_no_decision(shape):
+    outputs = np.arange(5.0).reshape(shape)
+    assert evaluate.decisions_agree(outputs, -outputs, "accuracy") is None
+
+
+def test_decisions_are_those_of_classes():
+    outputs = np.eye(4)
+    assert evaluate.decisions_agree(outputs, outputs, "accuracy") == 1.0
+    assert evaluate.decisions_agree(outputs, outputs, "") is None
+
+
 def scores(value, classes, *, higher=True):
     return Scores({"m": value}, classes, {"m": higher}, "m" if classes else "")
 
@@ -129,6 +145,21 @@ def test_a_drop_is_a_loss_whatever_the_direction(higher, expected):
 def test_a_drop_of_an_unknown_metric_is_refused():
     with pytest.raises(TaskError, match="no metric 'f1'; the task's metrics are: m"):
         evaluate.drop(scores(1.0, {}), scores(1.0, {}), "f1")
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"max_drop": 0.01}, 0.04),
+        ({"max_class_drop": 0.1}, 0.15),
+        ({"max_drop": 0.01, "max_class_drop": 0.3}, 0.04),
+        ({"max_drop": 0.01, "max_class_drop": 0.1}, 0.15),
+    ],
+)
+def test_the_worse_of_two_limits_counts(limits, expected):
+    dense, candidate = scores(0.75, {"a": 1.0, "b": 0.5}), scores(0.7, {"a": 0.75, "b": 0.65})
+    found = evaluate.shortfall(dense, candidate, MetricLimits(name="m", **limits))
+    assert found == pytest.approx(expected)
 
 
 def test_without_classes_there_is_no_worst_one():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import evidence
+from pipeline import evidence, raw_outputs
 from pipeline.evaluate import Accuracy
 from pipeline.evidence import Least
 from pipeline.quantize.layers import Layer as Kept
@@ -25,10 +25,25 @@ REFERENCE = DRAW.normal(size=(40, 4)).astype(np.float32)
 INTEGERS = DRAW.integers(-128, 128, (2, 3, 4)).astype(np.int8)
 
 
+class First(Accuracy):
+    """Accuracy of the first of several outputs."""
+
+    def update(self, outputs: object, target: object) -> None:
+        super().update(outputs[0], target)
+
+
+class Signs(Accuracy):
+    """Accuracy of a score that is above 0 for the one class, below for the other."""
+
+    def update(self, outputs: torch.Tensor, target: torch.Tensor) -> None:
+        scores = outputs.reshape(-1, 1)
+        super().update(torch.cat([-scores, scores], 1), target % 2)
+
+
 class Target:
     """Gives these outputs, whatever it is asked for; its second layer is off by a tenth."""
 
-    def __init__(self, outputs: np.ndarray, dtype: str) -> None:
+    def __init__(self, outputs: list[np.ndarray], dtype: str) -> None:
         self.outputs, self.dtype = outputs, dtype
 
     def describe(self, path: Path) -> Description:
@@ -36,7 +51,7 @@ class Target:
         return Description(artifact, (ExecutedOp("c", "QLinearConv", self.dtype),), "1")
 
     def infer(self, artifact: Artifact, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        return [self.outputs]
+        return self.outputs
 
     def layers(self, artifact: Artifact, inputs: tuple[np.ndarray, ...]) -> Layers:
         values = INTEGERS.astype(np.float32)
@@ -53,7 +68,6 @@ def seen(tmp_path: Path):
     AllKept(
         (INTEGERS.astype(np.float32),), (Kept("a", 0.5, 0, INTEGERS), Kept("b", 0.25, 0, INTEGERS))
     ).save(step)
-    (step / "model.onnx").write_bytes(b"model")
     exported = Exported(step, {"onnxruntime": step / "model.onnx"}, {})
     labels = torch.from_numpy(REFERENCE.argmax(1))
     task = SimpleNamespace(
@@ -62,10 +76,18 @@ def seen(tmp_path: Path):
         batches=lambda split: iter([((torch.zeros(len(labels), 3),), labels)]),
     )
 
-    def see(outputs: np.ndarray, dtype: str = "uint8", **least: float):
+    def see(
+        *outputs: np.ndarray, dtype: str = "uint8", metric: Accuracy | None = None, **least: float
+    ):
+        (step / "model.onnx").write_bytes(b"".join(one.tobytes() for one in outputs))
+        if metric is not None:
+            task.metrics = lambda: [metric]
+        if len(outputs) > 1:
+            raw_outputs.save((REFERENCE, REFERENCE[:, :1]), step, "reference")
+            task.metrics = lambda: [First()]
         with Workspace.open(tmp_path / "run", "recipe") as workspace:
             desk = SimpleNamespace(
-                targets={"onnxruntime": Target(outputs.astype(np.float32), dtype)},
+                targets={"onnxruntime": Target([one.astype(np.float32) for one in outputs], dtype)},
                 workspace=workspace,
                 task=task,
                 device=SimpleNamespace(name="host"),
@@ -100,4 +122,26 @@ def test_other_decisions_are_refused(seen) -> None:
 
 def test_what_runs_in_float_is_no_int8(seen) -> None:
     with pytest.raises(ConversionError, match="executes no int8 operator"):
-        seen(REFERENCE, "float32")
+        seen(REFERENCE, dtype="float32")
+
+
+def test_a_second_output_that_is_broken_is_refused(seen) -> None:
+    second = REFERENCE[:, :1]
+    assert seen(REFERENCE, second).sqnr_db == float("inf")
+    with pytest.raises(ConversionError, match=r"SQNR of 0\.0 dB .*\(output 2 of 2\)"):
+        seen(REFERENCE, second * 0)
+
+
+def test_outputs_of_other_shapes_are_the_converters_fault(seen) -> None:
+    with pytest.raises(ConversionError, match=r"equal shapes .*its converter changed the model"):
+        seen(REFERENCE, REFERENCE)
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 1)])
+def test_one_value_for_a_sample_has_no_top(seen, tmp_path, shape) -> None:
+    """An accuracy of two classes, whose output is a score of the one."""
+    values = REFERENCE[:, 0].reshape(shape)
+    np.save(tmp_path / "export" / "reference.npy", values)
+    found = seen(values, metric=Signs())
+    assert (found.agreement, found.sqnr_db) == (None, float("inf"))
+    assert found.scores.per_class_of == "accuracy"

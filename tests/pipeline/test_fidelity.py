@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.fidelity import compare, first_below, sqnr_db
+from pipeline.fidelity import compare, first_below, sqnr_db, worst_sqnr_db
 from pipeline.quantize.layers import Layer as Reference
 from targets.layers import Layer
 
@@ -24,6 +24,23 @@ def test_sqnr_is_a_ratio_of_powers() -> None:
     assert sqnr_db(np.zeros(2), values) == -math.inf
     with pytest.raises(ValueError, match="equal shapes"):
         sqnr_db(values, np.zeros(3))
+
+
+def test_the_worst_output_counts() -> None:
+    boxes, scores = np.array([[3.0, 4.0]]), np.array([[0.6, 0.8]])
+    kinds = np.array([1])
+    near, far = boxes + np.array([[0.005, 0.0]]), scores + np.array([[0.1, 0.0]])
+    found, where = worst_sqnr_db([kinds, boxes, scores], [kinds + 1, near, far])
+    assert (found, where) == (pytest.approx(20.0), 2)  # 1 / 0.01
+    assert worst_sqnr_db([boxes, scores], [boxes, np.full_like(scores, np.nan)])[1] == 1
+    assert worst_sqnr_db([kinds], [kinds]) == (math.inf, 0)
+    with pytest.raises(ValueError, match="as many outputs"):
+        worst_sqnr_db([boxes, scores], [boxes])
+
+
+def test_samples_that_one_side_did_not_keep_are_left_out() -> None:
+    values = np.arange(8.0).reshape(4, 2)
+    assert worst_sqnr_db([values, values], [values, values[:2]]) == (math.inf, 0)
 
 
 @pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 2, 3, 1)], ids=["channels", "channels last"])

@@ -1,8 +1,15 @@
 """What could stay float for speed, and whether it did: names and counts alone."""
 
-from pipeline.placing import MOST_PLACES, places, undone
+from pathlib import Path
+from types import SimpleNamespace
+
+from pipeline import placing
+from pipeline.placing import MOST_PLACES, Placement, places, undone
 from pipeline.quantize.layout import Part
 from pipeline.quantize.regions import Region
+from pipeline.recipe import Quantize
+from pipeline.workspace import Workspace
+from targets.device import DeviceProfile
 from targets.execution import Execution
 from targets.measurement import ExecutedOp
 
@@ -82,3 +89,20 @@ def test_what_a_runtime_made_int8_again_is_told():
     assert undone(before, execution(3, 0.9)) is None
     assert undone(before, execution(2, 0.5)) is None
     assert "as many as without it" in undone(before, execution(2, 0.9))
+
+
+def test_drafts_of_other_types_are_timed_anew(tmp_path, monkeypatch):
+    timed = []
+
+    def place(desk, folder, settings, runtime):
+        timed.append((settings.activations, settings.io))
+        return Placement(())
+
+    monkeypatch.setattr(placing, "_place", place)
+    device = DeviceProfile(name="d", runtimes=("onnxruntime",))
+    with Workspace.open(tmp_path / "run", "recipe") as workspace:
+        desk = SimpleNamespace(device=device, workspace=workspace)
+        for kind, io in [("int8", "int8"), ("uint8", "int8"), ("uint8", "float32")] * 2:
+            settings = Quantize(activations=kind, io=io)
+            placing.place(desk, Path("plan"), settings, "onnxruntime")
+    assert timed == [("int8", "int8"), ("uint8", "int8"), ("uint8", "float32")]

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline import candidate as candidates
-from pipeline import placing, quantizing
+from pipeline import excluding, placing, quantizing, stages
 from pipeline.candidate import Candidate
 from pipeline.graph import trace
 from pipeline.ladder import Method
@@ -16,7 +16,7 @@ from pipeline.metrics import Accuracy
 from pipeline.quantize import QuantPlan, apply
 from pipeline.recipe import Quantize, Step
 from pipeline.workspace import Workspace
-from targets.errors import RecipeError
+from targets.errors import RecipeError, TaskError
 
 
 class Net(nn.Module):
@@ -32,6 +32,9 @@ class Net(nn.Module):
 
 class Task:
     loss = staticmethod(functional.cross_entropy)
+
+    def identity(self):
+        return "task"
 
     def batches(self, split):
         draw = torch.Generator().manual_seed(len(split))
@@ -120,6 +123,58 @@ def test_a_pattern_that_matches_nothing_is_refused_with_the_nearest(desk, parent
     told = str(caught.value)
     assert told.startswith("steps.0.quantize.exclude.1: found 'hardswich', which matches no operat")
     assert "did you mean 'hardswish'?" in told
+
+
+def test_a_pattern_is_checked_before_anything_is_made(desk):
+    desk.quantize = Quantize(exclude=("hardswich",))
+    desk.loaded, desk.prune = Loaded(desk.quantize), None
+    with pytest.raises(RecipeError, match="did you mean 'hardswish'"):
+        stages.patterns(desk)
+
+
+def test_what_pruning_took_away_is_excluded_no_more(desk):
+    x = torch.zeros(1, 1, 8, 8)
+    small = net()
+    small.body = nn.Sequential(small.body[0], small.body[2])
+    assert excluding.kept(desk.dense, ("hardswish",))
+    assert excluding.kept(trace(small, (x,)), ("hardswish",)) == ()
+
+
+def test_what_is_excluded_stays_float_where_nothing_was_planned_before(desk):
+    data = [inputs for inputs, _ in desk.task.batches("calibration")]
+    made = excluding.quantized(desk.dense, data, desk.quantize)
+    assert "hardswish" in made.plan.keeps
+
+
+def test_a_draft_leaves_what_is_excluded_float(desk, parent):
+    desk.task.example_inputs = lambda: (torch.zeros(1, 1, 8, 8),)
+    drafted = stages.draft(desk, parent, desk.quantize, ())
+    assert "hardswish" in QuantPlan.load(drafted.folder / quantizing.PLAN).keeps
+
+
+class Masked(nn.Module):
+    """Adds a mask of minus infinity, as attention does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 3)
+        self.register_buffer("mask", torch.tensor([0.0] * 7 + [-torch.inf]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second((self.first(x) + self.mask).softmax(-1))
+
+
+def test_what_can_not_be_observed_is_no_reason_to_refuse_where_it_is_excluded(desk):
+    desk.dense = trace(Masked().eval(), (torch.zeros(1, 8),))
+    desk.task.batches = lambda split: iter([((torch.randn(64, 8),), None)] * 2)
+    desk.quantize = Quantize(exclude=("add",))
+    parent = desk.workspace.step("m", {}, lambda folder: Candidate(desk.dense).save(folder))
+    with pytest.raises(TaskError, match="infinite"):
+        quantizing.doubts(desk, parent)
+    keeps = quantizing.excluded(desk, parent, desk.quantize)
+    assert quantizing.doubts(desk, parent, keeps) is not None
+    data = [inputs for inputs, _ in desk.task.batches("calibration")]
+    assert excluding.quantized(desk.dense, data, desk.quantize).plan.keeps == keeps
 
 
 def test_more_can_be_kept_of_a_plan_that_was_made(desk, parent):

@@ -61,6 +61,12 @@ def test_a_draft_is_made_without_training(tmp_path):
         ("{mode: qat, epochs: 2, minutes: 1}", "allowed: exactly one of epochs, minutes"),
         ("{scheme: float16, io: float32}", "found io; allowed: without it where scheme is float16"),
         ("{engine: native, range: entropy}", "without it where engine is native"),
+        (
+            "{engine: native, exclude: [head]}",
+            "found exclude; allowed: without it where engine is ",
+        ),
+        ("{engine: auto, exclude: [head]}", "decides for itself, or engine: unified"),
+        ("{scheme: float16, exclude: [head]}", "or scheme: int8"),
         ("{range: minmax}", "range: found 'minmax'; did you mean 'min-max'?"),
         ("{exclude: head}", "exclude: found 'head'; allowed: a list"),
     ],

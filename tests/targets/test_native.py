@@ -9,7 +9,7 @@ import pytest
 from targets import device
 from targets.artifact import FORMAT_OF_RUNTIME, SUFFIX_OF_FORMAT
 from targets.errors import ConversionError, EnvironmentFault
-from targets.native import GRID, NativeSettings, quantize_native
+from targets.native import GRID, NativeSettings, check_tool, quantize_native
 from targets.target import find
 
 HAS_NNCF = importlib.util.find_spec("nncf") is not None
@@ -73,3 +73,8 @@ def test_a_missing_tool_names_its_cure(
         quantize_native(
             "openvino", file(models, "openvino"), [samples], tmp_path / "m.xml", NativeSettings()
         )
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_tool_that_is_there_can_be_asked_for_alone(runtime: str) -> None:
+    check_tool(runtime)
