@@ -29,7 +29,7 @@ from pipeline.quantize.layout import layout
 from pipeline.quantize.lint import Finding, lint
 from pipeline.quantize.observe import observe
 from pipeline.quantize.plan import Settings
-from pipeline.quantize.quantizing import refuse_quantized
+from pipeline.quantize.quantizing import planned, refuse_quantized
 from pipeline.quantize.rounding import round_weights
 from pipeline.quantize.simulate import freeze, learnt, simulate
 from pipeline.recipe import Quantize, Recover
@@ -89,7 +89,7 @@ def _planned(
     few = held(desk, HELD) if method.equalized else []
     if method.equalized:
         graph = equalize(graph, few).graph
-    made = excluding.planned(graph, calibration(desk), method.range, keeps)
+    made = planned(graph, calibration(desk), method.range, keeps)
     if not method.equalized:
         return before, made
     if method.rounded:
