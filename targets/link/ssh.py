@@ -61,7 +61,8 @@ class SshShell:
     async def _executed(self, script: str, stdin: bytes, most_bytes: int) -> Completed:
         process = await self._started(script)
         try:
-            process.stdin.write(stdin)
+            with contextlib.suppress(BrokenPipeError):  # a short command may have ended by now
+                process.stdin.write(stdin)
             process.stdin.write_eof()
             stdout, stderr = await asyncio.gather(
                 _read(process.stdout, most_bytes), _tail(process.stderr)

@@ -58,6 +58,23 @@ def test_a_jump_host_is_gone_through_and_pinned(sshd, pins: Pins) -> None:
     assert labels == {f"[127.0.0.1]:{sshd.port}", f"[localhost]:{sshd.port}"}
 
 
+def test_a_command_that_ends_before_it_is_written_to_is_heard(
+    sshd, pins: Pins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = SshShell._started
+
+    async def ended(self: SshShell, script: str) -> object:
+        process = await started(self, script)
+        await process.channel.wait_closed()
+        return process
+
+    shell = SshShell(sshd.address, pins)
+    monkeypatch.setattr(SshShell, "_started", ended)
+    done = shell.execute("echo here; exit 3", stdin=b"asked", timeout_s=20, most_bytes=100)
+    shell.close()
+    assert (done.code, done.stdout) == (3, b"here\n")
+
+
 def test_a_file_of_pins_that_can_not_be_read_is_told(pins: Pins) -> None:
     pins.file.mkdir(parents=True)
     with pytest.raises(EnvironmentFault, match="can't be read"):
