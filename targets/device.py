@@ -76,7 +76,9 @@ class DeviceProfile(_Section):
     link: LinkKind = Field(default="local", description="How it is reached; none: estimates only.")
     ssh: SshAddress | None = Field(default=None, description="Where its SSH server is.")
     adb: AdbAddress | None = Field(default=None, description="Its serial.")
-    folder: RemotePath | None = Field(default=None, description="Where files go on the device.")
+    folder: RemotePath | None = Field(
+        default=None, description="Where our folder, edgesmith, is on the device."
+    )
     python: str | None = Field(default=None, description="The device's Python, 3.9 or newer.")
     arch: str = Field(default="host", validate_default=True)
     soc: str = ""

@@ -2,9 +2,13 @@
 
 import hashlib
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
+
+FORM = "s-[0-9a-f]{8}-[0-9]+-[0-9]+-[0-9a-f]{6}"
+"""A pattern of all names, for Python and for `grep -E`."""
 
 
 def new_name() -> str:
@@ -14,10 +18,10 @@ def new_name() -> str:
 
 def is_orphaned(name: str) -> bool:
     """Whether a process of this machine opened the session and lives no more."""
-    parts = name.split("-")
-    if len(parts) != 5 or parts[1] != _host() or not parts[2].isdigit():
+    if not re.fullmatch(FORM, name):
         return False
-    return _start(int(parts[2])) != parts[3]
+    _, host, pid, start, _ = name.split("-")
+    return host == _host() and _start(int(pid)) != start
 
 
 def _host() -> str:

@@ -52,7 +52,7 @@ def model(tmp_path) -> Path:
 
 def added(device, name="board"):
     """The arguments of `devices add` for a device of the tests."""
-    options = ["--folder", device.root, "--python", sys.executable]
+    options = ["--folder", device.root.parent, "--python", sys.executable]
     address = device.server.address
     if device.profile.link == "adb":
         return ["devices", "add", name, "--adb", address.serial, *options]
