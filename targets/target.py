@@ -32,10 +32,9 @@ from targets.measurement import (
     MemoryPhases,
     ProcessSamples,
     TimingRule,
-    memory_from_json,
-    process_from_json,
 )
 from targets.occupancy import occupied
+from targets.samples import memory_from_json, process_from_json
 
 _T = TypeVar("_T")
 
@@ -91,7 +90,7 @@ class Target:
         answer = self._ask(request, bare, _DESCRIBE_TIMEOUT_S, blames=ArtifactError)
         try:
             return _description(bare, answer)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DeviceUnreachable(f"the agent's description is malformed: {error!r}") from error
 
     def identify(self) -> tuple[dict[str, str], str]:
