@@ -11,7 +11,7 @@ from targets.errors import DeviceUnreachable, EnvironmentFault, UsageError
 from targets.link import scripts
 from targets.link.contract import Link, Shell
 from targets.link.local import Local
-from targets.link.place import Place
+from targets.link.place import Place, stalled
 from targets.link.remote import Remote
 
 _FOLDERS = {"ssh": "~/.cache", "adb": "/data/local/tmp"}
@@ -34,7 +34,10 @@ def link_to(device: DeviceProfile) -> Link:
 
 
 def forget(device: DeviceProfile) -> None:
-    """Removes what was kept on a remote device between sessions, if nobody uses it."""
+    """Removes what was kept on a remote device between sessions, if nobody uses it.
+
+    Raises what `link_to` raises, and DeviceUnreachable where it does not answer.
+    """
     if device.link not in ("ssh", "adb"):
         return
     shell = _ssh(device) if device.link == "ssh" else _adb(device)
@@ -42,6 +45,8 @@ def forget(device: DeviceProfile) -> None:
         shell.execute(
             scripts.forget(_root(device)), stdin=b"", timeout_s=60.0, most_bytes=1_000_000
         )
+    except TimeoutError as error:
+        raise stalled(device.name, error) from error
     finally:
         shell.close()
 

@@ -191,6 +191,16 @@ def test_wheels_that_fit_are_put_there(device, tmp_path):
     assert code == "TAG = 'py3-none-any'"
 
 
+def test_a_wheel_that_takes_too_long_to_unpack_is_told(device, tmp_path, monkeypatch):
+    device.write_profile()
+    with zipfile.ZipFile(tmp_path / "pretended-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("pretended/__init__.py", "")
+    monkeypatch.setattr("pipeline.device_doctor._INSTALL_S", 0.0)
+    result = invoke("doctor", "--device", "board", "--install", tmp_path)
+    assert result.exit_code == 5
+    assert "unpacking pretended-1.0-py3-none-any.whl there gave no answer in 0 s" in result.output
+
+
 def test_wheels_that_do_not_fit_are_told(device, tmp_path):
     device.write_profile()
     (tmp_path / "onnxruntime-1.0-cp39-cp39-manylinux_2_17_riscv64.whl").write_bytes(b"")
