@@ -1,4 +1,4 @@
-"""Reads what the agent, or a file of samples, tells in JSON. Nothing in it is taken on trust."""
+"""Reads what the agent, or a file of samples, tells in JSON: nothing in it is taken on trust."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
@@ -6,7 +6,7 @@ from typing import Any
 
 from targets.energy import energy_from_json
 from targets.errors import ArtifactError
-from targets.measurement import Measurement, MemoryPhases, ProcessSamples
+from targets.measurement import ROLES, ExecutedOp, Measurement, MemoryPhases, ProcessSamples
 
 _SINGLE_TIMES = ("load_ns", "first_inference_ns", "reference_ns_before", "reference_ns_after")
 _BYTES = tuple(each.name for each in fields(MemoryPhases) if each.name.endswith("_bytes"))
@@ -55,6 +55,16 @@ def memory_from_json(document: Mapping[str, Any]) -> MemoryPhases:
     return MemoryPhases(**values)
 
 
+def executed_from_json(document: Mapping[str, Any]) -> ExecutedOp:
+    """One operator of a description. Raises ArtifactError where a key is wrong."""
+    values = _checked(ExecutedOp, document, {"role": "computes", "macs": 0, "partition": None})
+    _require(values, ("name", "type", "dtype"), _is_text, "text")
+    _require(values, ("role",), ROLES.__contains__, f"one of {', '.join(ROLES)}")
+    told = [name for name in ("macs", "partition") if values[name] is not None]
+    _require(values, told, _is_whole, "a whole number or null")
+    return ExecutedOp(**values)
+
+
 def _checked(kind: type, document: Mapping[str, Any], absent: Mapping[str, Any]) -> dict[str, Any]:
     """The document's values, with those that older ones lack."""
     if not isinstance(document, Mapping):
@@ -86,6 +96,10 @@ def _is_texts(value: object) -> bool:
 
 def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple)
+
+
+def _is_whole(value: object) -> bool:
+    return type(value) is int and abs(value) <= _LARGEST
 
 
 def _is_count(value: object) -> bool:
