@@ -57,7 +57,9 @@ def devices_add(
     jump: Annotated[
         str | None, typer.Option(metavar="USER@HOST[:PORT]", help="An SSH server to go through.")
     ] = None,
-    folder: Annotated[str | None, typer.Option(help="Where files go on the device.")] = None,
+    folder: Annotated[
+        str | None, typer.Option(help="Where edgesmith makes its folder there.")
+    ] = None,
     python: Annotated[str | None, typer.Option(help="The Python on the device.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.doctor import Finding
 from pipeline.wheels import Wheel, wheels_in
 from targets.device import DeviceProfile
-from targets.errors import EnvironmentFault, UsageError
+from targets.errors import DeviceUnreachable, EnvironmentFault, UsageError
 from targets.link.connect import link_to
 from targets.link.contract import Link
 from targets.occupancy import occupied
@@ -74,12 +74,15 @@ def install(device: DeviceProfile, folder: Path) -> list[str]:
 
 def _unpack(link: Link, wheel: Wheel) -> None:
     there = link.push(wheel.path, f"wheels/{wheel.archive_name}")
-    done = link.run(
-        (link.python, "-m", "zipfile", "-e", there, link.site),
-        stdin=b"",
-        environment={},
-        timeout_s=_INSTALL_S,
-    )
+    try:
+        done = link.run(
+            (link.python, "-m", "zipfile", "-e", there, link.site),
+            stdin=b"",
+            environment={},
+            timeout_s=_INSTALL_S,
+        )
+    except TimeoutError as error:
+        raise DeviceUnreachable(f"unpacking {wheel.path.name} there gave {error}") from error
     if done.code != 0:
         told = done.stderr.decode(errors="replace").strip().splitlines()
         raise EnvironmentFault(f"{wheel.path.name} can't be unpacked there: {told[-1:]}")

@@ -1,19 +1,25 @@
 """`edgesmith check --device a,b,c`: one model file on several devices, side by side.
 
-Each device is measured by a thread of its own; one that fails does not stop the others.
+Each device is measured by a thread of its own; one that fails does not stop the others, whatever
+its failure. An interrupt ends them all.
 """
 
+import contextlib
+import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from pipeline.boundary import internal_error
 from pipeline.check import Checked, checked, stated_budget
 from pipeline.console import Console
 from pipeline.diagnose.view import print_diagnosis
+from pipeline.disk import environment_faults
 from pipeline.given import NOTHING, Given
 from pipeline.printing import print_json
 from pipeline.terminal import Terminal
@@ -26,6 +32,8 @@ from targets.measurement import TimingRule
 
 _WORST_FIRST = (1, 2, 6, 7, 5, 3, 4, 0)
 """Exit codes: of several, the first of these."""
+_ENDING_S = 10.0
+"""What an interrupt leaves a device's thread to end what it is at."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +64,29 @@ def nobody(_: Sequence[Outcome]) -> None:
 
 
 class _Lane:
-    """A device's share of the console: what it says begins with its name."""
+    """A device's share of the console: what it says begins with its name.
 
-    def __init__(self, console: Console, device: str) -> None:
+    Whatever it is told once the event is set raises KeyboardInterrupt: that is how its thread ends.
+    """
+
+    def __init__(self, console: Console, device: str, interrupted: threading.Event) -> None:
         self._console = console
         self._device = device
+        self._interrupted = interrupted
 
     def step(self, message: str) -> None:
-        self._console.remark(f"{self._device}: {message}")
+        self._console.remark(self._told(message))
 
     def remark(self, message: str) -> None:
-        self._console.remark(f"{self._device}: {message}")
+        self._console.remark(self._told(message))
 
     def progress(self, message: str, fraction: float) -> None:
-        self._console.progress(f"{self._device}: {message}", fraction)
+        self._console.progress(self._told(message), fraction)
+
+    def _told(self, message: str) -> str:
+        if self._interrupted.is_set():
+            raise KeyboardInterrupt
+        return f"{self._device}: {message}"
 
 
 def check(
@@ -130,16 +147,57 @@ def _side_by_side(
     given: Given,
     console: Console,
 ) -> list[Outcome]:
-    def take(profile: DeviceProfile) -> Outcome:
-        lane = _Lane(console, profile.name)
-        try:
-            return Outcome(profile.name, checked(model, profile, stated, rule, lane, given))
-        except EdgesmithError as error:
-            lane.remark(str(error))
-            return Outcome(profile.name, error)
+    interrupted = threading.Event()
+    outcomes: dict[str, Outcome] = {}
 
-    with ThreadPoolExecutor(len(profiles)) as threads:
-        return list(threads.map(take, profiles))
+    def take(profile: DeviceProfile) -> None:
+        lane = _Lane(console, profile.name, interrupted)
+        with contextlib.suppress(KeyboardInterrupt):
+            found = _attempted(lambda: checked(model, profile, stated, rule, lane, given))
+            if isinstance(found, EdgesmithError):
+                lane.remark(str(found))
+            outcomes[profile.name] = Outcome(profile.name, found)
+
+    _run([partial(take, profile) for profile in profiles], interrupted)
+    return [outcomes[profile.name] for profile in profiles]
+
+
+def _attempted(work: Callable[[], Checked]) -> Checked | EdgesmithError:
+    """What the work gives, or the error that it raises, a bug being told as the boundary does."""
+    try:
+        with environment_faults(Path.cwd()):
+            return work()
+    except EdgesmithError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 the others' results are not lost to it
+        return EdgesmithError(internal_error(error)[0])
+
+
+def _run(works: Sequence[Callable[[], None]], interrupted: threading.Event) -> None:
+    """Runs all at once to their end; an interrupt sets the event and leaves them a while.
+
+    Daemons: one that hangs, or waits for its device, does not keep an interrupt waiting. And each
+    has an event for its end, since in Python 3.11 a join that was interrupted waits no more.
+    """
+    ends = [threading.Event() for _ in works]
+    for work, end in zip(works, ends, strict=True):
+        threading.Thread(target=_told_of, args=(work, end), daemon=True).start()
+    try:
+        for end in ends:
+            end.wait()
+    except KeyboardInterrupt:
+        interrupted.set()
+        deadline = time.monotonic() + _ENDING_S
+        for end in ends:
+            end.wait(max(0.0, deadline - time.monotonic()))
+        raise
+
+
+def _told_of(work: Callable[[], None], end: threading.Event) -> None:
+    try:
+        work()
+    finally:
+        end.set()
 
 
 def _print(outcomes: Sequence[Outcome]) -> None:

@@ -21,8 +21,8 @@ from targets.artifact import Artifact
 from targets.budget import rank
 from targets.comparison import Session
 from targets.errors import ConversionError
-from targets.measurement import Measurement
 from targets.ratios import LEAST_PAIRS
+from targets.samples import measurement_from_json
 from targets.trial import Seat
 
 DENSE, OWN = "dense", "float32"
@@ -200,5 +200,5 @@ def _session(desk: Desk, runtime: str, artifacts: Mapping[str, Artifact]) -> Ses
     }
     folder = desk.workspace.step(f"gate-{runtime}", inputs, work)
     document = json.loads((folder / "session.json").read_text())
-    measured = {name: Measurement.from_json(one) for name, one in document["measured"].items()}
+    measured = {name: measurement_from_json(one) for name, one in document["measured"].items()}
     return Session(measured, tuple(document["invalid"]))

@@ -21,6 +21,7 @@ from targets.artifact import Artifact
 from targets.budget import Budget, Line, Observation
 from targets.limit import METRIC_LIMITS
 from targets.measurement import Measurement, TimingRule
+from targets.samples import measurement_from_json
 from targets.trial import CANDIDATE, DENSE, Trial
 
 SHORT = replace(
@@ -82,7 +83,7 @@ def weigh(desk: Desk, dense: Artifact, draft: Artifact) -> Weighing:
 
     folder = desk.workspace.step(f"weigh-{runtime}", _key(desk, dense, draft, rule), work)
     document = json.loads((folder / "sitting.json").read_text())
-    measured = {who: Measurement.from_json(one) for who, one in document.items()}
+    measured = {who: measurement_from_json(one) for who, one in document.items()}
     return Weighing(dense, draft, measured)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from targets.budget import Line, Verdict
-from targets.measurement import Measurement
+from targets.samples import measurement_from_json
 from targets.trial import Attempt, Trial
 
 
@@ -34,7 +34,7 @@ def _attempt_from_json(document: Mapping[str, Any]) -> Attempt:
     lines = tuple(Line(**line) for line in verdict["lines"])
     dense = document["dense"]
     return Attempt(
-        Measurement.from_json(dense) if dense else None,
-        Measurement.from_json(document["candidate"]),
+        measurement_from_json(dense) if dense else None,
+        measurement_from_json(document["candidate"]),
         Verdict(verdict["status"], lines),
     )

@@ -105,6 +105,8 @@ def _error(told: object, call: Call) -> EdgesmithError:
     if kind == "missing":
         cure = f"install {call.runtime} there"
         return EnvironmentFault(f"{call.runtime} can't be imported: {message}; {cure}")
+    if kind == "environment":
+        return EnvironmentFault(message)
     if kind == "invalid":
         return MeasurementInvalid(f"{call.model}: {message}")
     classes: dict[str, type[EdgesmithError]] = {

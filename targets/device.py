@@ -6,12 +6,14 @@ Read by every command, so it imports only pydantic and yaml.
 import os
 import platform
 import re
+import shlex
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -30,9 +32,27 @@ Activations = Literal["int8", "uint8"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 LinkKind = Literal["local", "ssh", "adb", "emulated", "none"]
 Sensor = Literal["rapl", "ina3221", "hwmon", "pi-pmic", "android-battery"]
+VendorRuntime = Literal["tflite", "onnxruntime"]
+
+
+def _descending(path: str) -> str:
+    if ".." in path.split("/"):
+        raise ValueError("a path on a device has no '..'")
+    return path
+
+
 RemotePath = Annotated[
-    str, StringConstraints(pattern=r"^(~/)?[A-Za-z0-9/_][A-Za-z0-9/_.-]*$", max_length=200)
+    str,
+    StringConstraints(pattern=r"^(~/)?[A-Za-z0-9/_][A-Za-z0-9/_.-]*$", max_length=200),
+    AfterValidator(_descending),
 ]
+"""A folder; one below ~ is in the home of the device's user."""
+ProgramPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9/_][A-Za-z0-9/_.-]*$", max_length=200),
+    AfterValidator(_descending),
+]
+"""A program: what runs it knows no ~."""
 
 SHIPPED = Path(__file__).parent / "devices"
 TAKES_EITHER: tuple[Runtime, ...] = ("onnxruntime",)
@@ -60,7 +80,7 @@ class Cores(_Section):
 class VendorTool(_Section):
     """A runtime's own benchmark program, which the user put on a device that has no Python."""
 
-    program: RemotePath = Field(description="Where it is on the device.")
+    program: ProgramPath = Field(description="Where it is on the device.")
 
 
 class DeviceProfile(_Section):
@@ -76,7 +96,9 @@ class DeviceProfile(_Section):
     link: LinkKind = Field(default="local", description="How it is reached; none: estimates only.")
     ssh: SshAddress | None = Field(default=None, description="Where its SSH server is.")
     adb: AdbAddress | None = Field(default=None, description="Its serial.")
-    folder: RemotePath | None = Field(default=None, description="Where files go on the device.")
+    folder: RemotePath | None = Field(
+        default=None, description="Where our folder, edgesmith, is on the device."
+    )
     python: str | None = Field(default=None, description="The device's Python, 3.9 or newer.")
     arch: str = Field(default="host", validate_default=True)
     soc: str = ""
@@ -90,7 +112,7 @@ class DeviceProfile(_Section):
     accelerates: dict[Runtime, tuple[Precision, ...]] = Field(
         default_factory=dict, description="Precisions that a runtime has instructions for there."
     )
-    vendor: dict[Runtime, VendorTool] = Field(default_factory=dict)
+    vendor: dict[VendorRuntime, VendorTool] = Field(default_factory=dict)
     threads: int = Field(default=1, ge=1)
     activations: dict[Runtime, Activations] = Field(default_factory=dict)
     sensors: tuple[Sensor, ...] = Field(default=(), description="What energy can be read by.")
@@ -104,6 +126,13 @@ class DeviceProfile(_Section):
     @classmethod
     def _resolved(cls, arch: str) -> str:
         return platform.machine() if arch == "host" else arch
+
+    @field_validator("sensor")
+    @classmethod
+    def _a_command(cls, sensor: str | None) -> str | None:
+        if sensor is not None and ("\0" in sensor or not shlex.split(sensor)):
+            raise ValueError("no command; write a program and its arguments, as a shell takes them")
+        return sensor
 
     @model_validator(mode="after")
     def _consistent(self) -> "DeviceProfile":

@@ -16,6 +16,7 @@ from targets.errors import ArtifactError
 LARGEST_IDLE_CHANGE = 0.05
 LEAST_NET_DEVIATIONS = 3.0
 _LEAST_READINGS = 3
+_LARGEST = 2**63 - 1
 
 Reading = Tuple[int, float]
 """Nanoseconds, and watts or joules."""
@@ -73,7 +74,7 @@ class EnergyRound:
     def fault(self) -> Optional[str]:
         """Why the readings are none that a sensor at work gives, or None."""
         for name, trace in self._traces().items():
-            told = _fault(trace)
+            told = _fault(trace) or (self.unit == "J" and _fall(trace))
             if told:
                 return f"{self.sensor}: {told} {name}"
         if self.inferences < 1:
@@ -173,12 +174,24 @@ def energy_from_json(document: Mapping[str, Any]) -> EnergyRound:
     values = dict(document)
     try:
         for name in ("idle_before", "load", "idle_after"):
-            values[name] = tuple((int(when), float(value)) for when, value in values[name])
-    except (TypeError, ValueError) as error:
+            values[name] = tuple((_time(when), float(value)) for when, value in values[name])
+    except (TypeError, ValueError, OverflowError) as error:
         raise ArtifactError(f"energy: readings must be pairs of numbers: {error}") from error
-    if values["unit"] not in ("W", "J") or type(values["inferences"]) is not int:
+    if values["unit"] not in ("W", "J") or not _is_count(values["inferences"]):
         raise ArtifactError("energy: unit must be W or J, and inferences a whole number")
+    if type(values["sensor"]) is not str or not isinstance(values["reason"], (str, type(None))):
+        raise ArtifactError("energy: sensor must be text, and reason text or null")
     return EnergyRound(**values)
+
+
+def _time(when: Union[int, float]) -> int:
+    if abs(when) > _LARGEST:
+        raise OverflowError(f"a time of {when:g} ns")
+    return int(when)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST
 
 
 def _fault(trace: Trace) -> Optional[str]:
@@ -189,6 +202,12 @@ def _fault(trace: Trace) -> Optional[str]:
     if any(after <= before for (before, _), (after, _) in _pairs(trace)):
         return "the clock went backwards between readings"
     return None
+
+
+def _fall(trace: Trace) -> Optional[str]:
+    """A counter that wraps is followed past its end where it is read; one that is reset is not."""
+    falls = ((a[1], b[1]) for a, b in _pairs(trace) if b[1] < a[1])
+    return next((f"the counter falls from {a:g} to {b:g} J" for a, b in falls), None)
 
 
 def _seconds(trace: Trace) -> float:

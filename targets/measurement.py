@@ -4,21 +4,19 @@ Travels to devices: stdlib only, Python 3.9 syntax.
 """
 
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from dataclasses import asdict, dataclass, field, replace
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from targets.disturbance import THROTTLED, disturbance
-from targets.energy import EnergyRound, energy_from_json, energy_mj
-from targets.errors import ArtifactError
+from targets.energy import EnergyRound, energy_mj
 
 PROVENANCES = ("measured-on-device", "measured-host", "emulated", "modelled")
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 ROLES = ("computes", "converts", "transposes", "moves", "partition")
 """What an operator does: arithmetic; a change of type; a change of layout; any other change of
 place or shape; or standing for all the operators that a delegate runs as one."""
-ENERGY_ROUNDS, ENERGY_RETRY_ROUNDS = 5, 6  # six of six keep the level of a second sitting
 NOTHING_RAN = "no process ran"
-_SINGLE_TIMES = ("load_ns", "first_inference_ns", "reference_ns_before", "reference_ns_after")
+_ROUNDING = 1e-9  # five of five keep 1/32 exactly
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,12 @@ class TimingRule:
             processes=count,
             memory_processes=max(self.memory_processes, count),
             level=self.retry_level,
-            energy_rounds=ENERGY_RETRY_ROUNDS if self.energy_rounds else 0,
+            energy_rounds=fewest(self.retry_level) if self.energy_rounds else 0,
         )
 
     def metering(self) -> "TimingRule":
-        """The same rule with rounds of energy."""
-        return replace(self, energy_rounds=ENERGY_ROUNDS)
+        """The same rule with as few rounds of energy as keep its level: each takes minutes."""
+        return replace(self, energy_rounds=fewest(self.level))
 
 
 @dataclass(frozen=True)
@@ -228,39 +226,13 @@ class Measurement:
         return _median_or([of(each) / 1e6 for each in self.processes], "not measured")
 
     def to_json(self) -> Dict[str, object]:
-        """A JSON-able dictionary with every raw sample; `from_json` reads it back."""
+        """A JSON-able dictionary with every raw sample; targets.samples reads it back."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Measurement":
-        """Reads what `to_json` wrote.
 
-        Raises ArtifactError naming the first key that is missing, unknown or of a wrong type.
-        """
-        values = _checked(cls, {"energy": (), **document})
-        values["energy"] = tuple(energy_from_json(each) for each in values["energy"])
-        values["processes"] = tuple(process_from_json(each) for each in values["processes"])
-        values["memory"] = tuple(memory_from_json(each) for each in values["memory"])
-        return cls(**values)
-
-
-def process_from_json(document: Mapping[str, Any]) -> ProcessSamples:
-    """One process's samples, as the agent or a samples file tells them.
-
-    Raises ArtifactError where a key is wrong, or a time is not a positive integer.
-    """
-    values = _checked(ProcessSamples, {"waiting_share": None, **document})
-    values["latency_ns"] = tuple(values["latency_ns"])
-    times = values["latency_ns"] + tuple(values[name] for name in _SINGLE_TIMES)
-    if not values["latency_ns"] or not all(type(each) is int and each > 0 for each in times):
-        raise ArtifactError("samples: times must be whole nanoseconds above 0, at least one sample")
-    return ProcessSamples(**values)
-
-
-def memory_from_json(document: Mapping[str, Any]) -> MemoryPhases:
-    """One process's memory phases. Raises ArtifactError where a key is wrong."""
-    others = {"pss_bytes": None, "cgroup_peak_bytes": None}
-    return MemoryPhases(**_checked(MemoryPhases, {**others, **document}))
+def fewest(level: float) -> int:
+    """The fewest processes, or rounds, that keep the level, all agreeing."""
+    return max(1, math.ceil(-math.log2(level) - _ROUNDING))
 
 
 def least_samples(quantile: float) -> int:
@@ -288,13 +260,3 @@ def unavailable(reason: str) -> str:
 
 def _median_or(values: Sequence[float], reason: str) -> Union[float, str]:
     return median(values) if values else unavailable(reason)
-
-
-def _checked(kind: type, document: Mapping[str, Any]) -> Dict[str, Any]:
-    if not isinstance(document, Mapping):
-        raise ArtifactError(f"samples: expected an object, found {type(document).__name__}")
-    known = {each.name for each in fields(kind)}
-    for key in sorted(known.symmetric_difference(document)):
-        trouble = "missing" if key in known else "unknown"
-        raise ArtifactError(f"samples: key '{key}' is {trouble} in {kind.__name__}")
-    return dict(document)

@@ -131,12 +131,17 @@ def probe(link: Link) -> Probe:
     """Asks a device. Raises DeviceUnreachable where its shell does not answer."""
     ask = "; ".join(f"echo @{name}; ({command}) 2>/dev/null" for name, command in _PARTS.items())
     asked_python = f'echo @python; {shlex.quote(link.python)} -c "{_PYTHON}" 2>/dev/null; echo @end'
-    done = link.run(
-        ("sh", "-c", f"{ask}; {asked_python}"),
-        stdin=b"",
-        environment={"PYTHONPATH": link.site},
-        timeout_s=_TIMEOUT_S,
-    )
+    try:
+        done = link.run(
+            ("sh", "-c", f"{ask}; {asked_python}"),
+            stdin=b"",
+            environment={"PYTHONPATH": link.site},
+            timeout_s=_TIMEOUT_S,
+        )
+    except TimeoutError as error:
+        raise DeviceUnreachable(
+            f"the device gave {error} to what it is; look at what hangs there and try again"
+        ) from error
     parts = _read(done.stdout.decode(errors="replace"))
     if "end" not in parts:
         raise DeviceUnreachable("the device's shell does not do what a POSIX shell does")

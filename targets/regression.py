@@ -21,11 +21,11 @@ from targets.budget import Budget, Line, Observation, Status, Verdict, unjudged,
 from targets.cooling import cool
 from targets.errors import RecipeError
 from targets.limit import LIMITS, METRIC_LIMITS, limit_named
-from targets.measurement import ENERGY_RETRY_ROUNDS, Measurement, TimingRule
+from targets.measurement import Measurement, TimingRule
 from targets.modelled import MODELLED
 from targets.observing import observe
 from targets.progress import Progress, in_silence
-from targets.ratios import Ratio, paired_ratio
+from targets.ratios import LEAST_PAIRS, Ratio, paired_ratio
 from targets.trial import Seat, covering, interleaved, persevere
 
 BASELINE, NEW = "baseline", "new"
@@ -110,7 +110,7 @@ def rule_of(rule: TimingRule, allowed: Allowed) -> TimingRule:
         processes=rounds,
         retry_processes=max(rounds, RETRY_ROUNDS),
         memory_processes=rounds if "peak_memory_mb" in allowed else 0,
-        energy_rounds=ENERGY_RETRY_ROUNDS if changed.energy_rounds else 0,
+        energy_rounds=max(LEAST_PAIRS, changed.energy_rounds) if changed.energy_rounds else 0,
         min_seconds=min(rule.min_seconds, LEAST_S),
         warmup_max_s=min(rule.warmup_max_s, LONGEST_WARMUP_S),
     )

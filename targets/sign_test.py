@@ -22,7 +22,7 @@ from functools import cache
 from statistics import NormalDist, stdev
 
 from targets.errors import UsageError
-from targets.measurement import TimingRule
+from targets.measurement import TimingRule, fewest
 
 CONFIDENCE = 0.95
 FIRST_SHARE, SECOND_SHARE = 5 / 8, 1 / 8
@@ -74,15 +74,15 @@ def asked_rule(
     """
     stated = CONFIDENCE if confidence is None else confidence
     rule = _confident(TimingRule(), stated)
-    fewest = _fewest(rule.level)
-    if processes is not None and processes < fewest:
+    least = fewest(rule.level)
+    if processes is not None and processes < least:
         raise UsageError(
             f"{processes} processes can't decide with {stated:.6g} confidence, even if all agree; "
-            f"ask for at least {fewest}"
+            f"ask for at least {least}"
         )
     if samples is not None and samples < 1:
         raise UsageError(f"{samples} samples per process: ask for at least 1")
-    first = processes or max(rule.processes, fewest)
+    first = processes or max(rule.processes, least)
     return replace(
         rule,
         processes=first,
@@ -125,12 +125,7 @@ def _confident(rule: TimingRule, confidence: float) -> TimingRule:
     return replace(rule, level=round(first, _DIGITS), retry_level=round(second, _DIGITS))
 
 
-def _fewest(level: float) -> int:
-    """The fewest processes that, all agreeing, keep the level."""
-    return max(1, math.ceil(-math.log2(level) - _ROUNDING))
-
-
 def _second(level: float) -> int:
     """The fewest processes that keep the level though LARGEST_MISSES of them may miss."""
-    counts = itertools.count(_fewest(level))
+    counts = itertools.count(fewest(level))
     return next(n for n in counts if 1 - needed(n, level) / n >= LARGEST_MISSES - _ROUNDING)

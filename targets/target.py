@@ -32,10 +32,9 @@ from targets.measurement import (
     MemoryPhases,
     ProcessSamples,
     TimingRule,
-    memory_from_json,
-    process_from_json,
 )
 from targets.occupancy import occupied
+from targets.samples import executed_from_json, memory_from_json, process_from_json
 
 _T = TypeVar("_T")
 
@@ -91,7 +90,7 @@ class Target:
         answer = self._ask(request, bare, _DESCRIBE_TIMEOUT_S, blames=ArtifactError)
         try:
             return _description(bare, answer)
-        except (KeyError, TypeError, ValueError) as error:
+        except (ArtifactError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise DeviceUnreachable(f"the agent's description is malformed: {error!r}") from error
 
     def identify(self) -> tuple[dict[str, str], str]:
@@ -165,7 +164,7 @@ class Target:
         answer, arrays = self._exchanged("layers", artifact, inputs)
         try:
             return layers_from_json(answer, arrays)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DeviceUnreachable(f"the agent's layers are malformed: {error!r}") from error
 
     def _exchanged(
@@ -281,8 +280,9 @@ def _description(bare: Artifact, answer: Mapping[str, Any]) -> Description:
     inputs = tuple(_spec(each) for each in answer["inputs"])
     outputs = tuple(_spec(each) for each in answer["outputs"])
     artifact = Artifact(bare.path, bare.format, bare.sha256, bare.size_bytes, inputs, outputs)
-    executed = tuple(ExecutedOp(**each) for each in answer["executed"])
-    return Description(artifact, executed, str(answer["runtime_version"]), tuple(answer["notes"]))
+    executed = tuple(executed_from_json(each) for each in answer["executed"])
+    notes = tuple(str(note) for note in answer["notes"])
+    return Description(artifact, executed, str(answer["runtime_version"]), notes)
 
 
 def _spec(document: Mapping[str, Any]) -> TensorSpec:
@@ -291,5 +291,9 @@ def _spec(document: Mapping[str, Any]) -> TensorSpec:
         name=str(document["name"]),
         shape=tuple(int(size) for size in document["shape"]),
         dtype=np.dtype(document["dtype"]).name,
-        quantization=None if quantization is None else Quantization(**quantization),
+        quantization=None if quantization is None else _quantization(**quantization),
     )
+
+
+def _quantization(scale: float, zero_point: int) -> Quantization:
+    return Quantization(float(scale), int(zero_point))

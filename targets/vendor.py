@@ -173,10 +173,16 @@ class VendorTarget(Target):
         return own(named[self.runtime])
 
     def _version(self) -> str:
-        with occupied(self.device.seat):
-            done = self.link.run(
-                (self._program, "--help"), stdin=b"", environment={}, timeout_s=60.0
-            )
+        try:
+            with occupied(self.device.seat):
+                done = self.link.run(
+                    (self._program, "--help"), stdin=b"", environment={}, timeout_s=60.0
+                )
+        except TimeoutError as error:
+            raise DeviceUnreachable(
+                f"{self._program} --help on device '{self.device.name}' gave {error}; "
+                f"is it a {self._tool.name}?"
+            ) from error
         found = _VERSION.search((done.stdout + done.stderr).decode(errors="replace"))
         return f"{self._tool.name} {found[1] if found else 'of unknown version'}"
 

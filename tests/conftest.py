@@ -65,7 +65,7 @@ class Sshd:
     def drop(self) -> None:
         """Ends every connection; the server goes on."""
         for child in children(self.process.pid):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 if Path(f"/proc/{child}/comm").read_text().startswith("sshd"):
                     kill(child)  # its shells are the device's own: they have to notice
 
@@ -156,7 +156,7 @@ def adbd(
 
 @dataclass
 class Device:
-    """A device of either kind, and its root folder."""
+    """A device of either kind, and the folder of our own in the one that its profile names."""
 
     server: Sshd | Adbd
     root: Path
@@ -170,7 +170,11 @@ class Device:
     @property
     def profile(self) -> DeviceProfile:
         kind = "ssh" if isinstance(self.server, Sshd) else "adb"
-        facts = {"folder": str(self.root), "python": sys.executable, kind: self.server.address}
+        facts = {
+            "folder": str(self.root.parent),
+            "python": sys.executable,
+            kind: self.server.address,
+        }
         return DeviceProfile(name="board", link=kind, runtimes=("tflite", "onnxruntime"), **facts)
 
     def link(self) -> Link:
@@ -187,9 +191,15 @@ class Device:
     def left(self) -> list[str]:
         """What there is below the root, once keepers had the time to clean up."""
         deadline = time.monotonic() + 10
-        while self.root.exists() and any(self.root.iterdir()) and time.monotonic() < deadline:
+        while (found := self._there()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        return sorted(str(path) for path in self.root.rglob("*"))
+        return found
+
+    def _there(self) -> list[str]:
+        """What there is at the moment: a keeper may remove it meanwhile."""
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                return sorted(str(path) for path in self.root.rglob("*"))
 
 
 @pytest.fixture(params=KINDS)
@@ -199,7 +209,7 @@ def device(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     server = request.getfixturevalue("sshd" if request.param == "ssh" else "adbd")
-    return Device(server, tmp_path / "there")
+    return Device(server, tmp_path / "there" / "edgesmith")
 
 
 def free_port() -> int:
@@ -223,7 +233,7 @@ def children(pid: int) -> list[int]:
     """All descendants that still have this process as an ancestor."""
     try:
         direct = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return []
     return [*map(int, direct), *(below for each in direct for below in children(int(each)))]
 

@@ -14,6 +14,7 @@ from pipeline.report.page import render
 from pipeline.workspace import atomic_write
 from targets.errors import ArtifactError
 from targets.measurement import Measurement
+from targets.samples import measurement_from_json
 
 REPORT = "report.json"
 PAGE = "report.html"
@@ -97,7 +98,7 @@ def latencies_ms(samples: Mapping[str, Measurement]) -> dict[str, Processes]:
 
 def _measurement(file: Path) -> Measurement:
     try:
-        return Measurement.from_json(json.loads(file.read_text(encoding="utf-8")))
+        return measurement_from_json(json.loads(file.read_text(encoding="utf-8")))
     except (ArtifactError, ValueError, TypeError) as error:
         raise ArtifactError(f"{file}: not raw samples: {error}") from error
 

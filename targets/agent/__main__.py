@@ -7,12 +7,12 @@ import resource
 import signal
 import sys
 from types import TracebackType
-from typing import Any, Dict, Optional, TextIO, Type
+from typing import Any, Dict, Optional, Sequence, TextIO, Type
 
 from targets.agent.commands import COMMANDS, Request
 from targets.agent.runtime import runtime_named
 from targets.agent.version import EXPECTED, VERSION
-from targets.errors import ConversionError, EdgesmithError, MeasurementInvalid
+from targets.errors import ConversionError, EdgesmithError, EnvironmentFault, MeasurementInvalid
 from targets.measurement import TimingRule
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -60,7 +60,7 @@ def _confine(request: Request) -> None:
     """Limits this process's memory and cores, and ties it to its parent, where that is asked."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if request.cores:
-        os.sched_setaffinity(0, request.cores)
+        _pin(request.cores)
     if request.memory_limit_bytes:
         # Not RLIMIT_AS: runtimes reserve address space that they never touch.
         allowed = resource.getrlimit(resource.RLIMIT_DATA)[1]
@@ -72,6 +72,16 @@ def _confine(request: Request) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _pin(cores: Sequence[int]) -> None:
+    try:
+        os.sched_setaffinity(0, cores)
+    except (OSError, OverflowError) as error:
+        raise EnvironmentFault(
+            f"the profile's key 'pin' names the cores {list(cores)}, none of which may be used "
+            f"here; those that may: {sorted(os.sched_getaffinity(0))}"
+        ) from error
+
+
 def _kind(error: BaseException, request: Request) -> str:
     if isinstance(error, ImportError):
         return "missing"
@@ -79,6 +89,8 @@ def _kind(error: BaseException, request: Request) -> str:
         return "memory"
     if isinstance(error, MeasurementInvalid):
         return "invalid"
+    if isinstance(error, EnvironmentFault):
+        return "environment"
     if isinstance(error, EdgesmithError):
         return "unsupported" if isinstance(error, ConversionError) else "artifact"
     phrases = runtime_named(request.runtime).UNSUPPORTED

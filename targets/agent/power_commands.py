@@ -44,7 +44,7 @@ class CommandPower:
     """A command that prints one number and perhaps a unit: W, mW, uW, or J, mJ, uJ, Wh so far."""
 
     def __init__(self, command: str) -> None:
-        self._command = shlex.split(command)
+        self._command = _words(command)
         self.name = f"command {command[:_LONGEST_NAME]}"
         self.unit = self._reading()[0]
 
@@ -65,6 +65,16 @@ class CommandPower:
             )
         unit, scale = _UNITS[match.group(2)]
         return unit, _number(match.group(1), self.name) * scale
+
+
+def _words(command: str) -> Sequence[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise EnvironmentFault(f"the command {command!r} is none: {error}") from error
+    if not words:
+        raise EnvironmentFault("the command that tells the power is empty")
+    return words
 
 
 def _number(text: str, name: str) -> float:

@@ -11,10 +11,10 @@ from targets.errors import DeviceUnreachable, EnvironmentFault, UsageError
 from targets.link import scripts
 from targets.link.contract import Link, Shell
 from targets.link.local import Local
-from targets.link.place import Place
+from targets.link.place import Place, stalled
 from targets.link.remote import Remote
 
-_ROOTS = {"ssh": "~/.cache/edgesmith", "adb": "/data/local/tmp/edgesmith"}
+_FOLDERS = {"ssh": "~/.cache", "adb": "/data/local/tmp"}
 
 _open: WeakValueDictionary[str, Local | Remote] = WeakValueDictionary()
 """One link to each device, as long as anybody uses it: its session opens once."""
@@ -34,13 +34,19 @@ def link_to(device: DeviceProfile) -> Link:
 
 
 def forget(device: DeviceProfile) -> None:
-    """Removes what was kept on a remote device between sessions, if nobody uses it."""
+    """Removes what was kept on a remote device between sessions, if nobody uses it.
+
+    Raises what `link_to` raises, and DeviceUnreachable where it does not answer.
+    """
     if device.link not in ("ssh", "adb"):
         return
     shell = _ssh(device) if device.link == "ssh" else _adb(device)
     try:
-        script = scripts.forget(device.folder or _ROOTS[device.link])
-        shell.execute(script, stdin=b"", timeout_s=60.0, most_bytes=1_000_000)
+        shell.execute(
+            scripts.forget(_root(device)), stdin=b"", timeout_s=60.0, most_bytes=1_000_000
+        )
+    except TimeoutError as error:
+        raise stalled(device.name, error) from error
     finally:
         shell.close()
 
@@ -80,8 +86,13 @@ def _emulated_python(device: DeviceProfile) -> str:
 
 
 def _place(device: DeviceProfile) -> Place:
-    root = device.folder or _ROOTS[device.link]
-    return Place(device.name, root, device.python or "python3")
+    return Place(device.name, _root(device), device.python or "python3")
+
+
+def _root(device: DeviceProfile) -> str:
+    """A folder of our own, always: sessions are swept there, and the profile's may hold more."""
+    folder = device.folder or _FOLDERS[device.link]
+    return f"{folder.rstrip('/')}/edgesmith"
 
 
 def _ssh(device: DeviceProfile) -> Shell:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from targets.errors import EnvironmentFault
+from targets.errors import DeviceUnreachable, EnvironmentFault
 
 _FULL = b"No space left"
 
@@ -30,6 +30,14 @@ def no_room(place: Place, told: bytes, wanted: str) -> EnvironmentFault:
     return EnvironmentFault(
         f"device '{place.device}' can't take {wanted} in {place.root}: {why}; {cure}, or name "
         "another folder in the profile's key 'folder'"
+    )
+
+
+def stalled(device: str, why: TimeoutError) -> DeviceUnreachable:
+    """The error of a device that takes too long over what it should do at once."""
+    return DeviceUnreachable(
+        f"device '{device}' gave {why}: it hangs, or is too busy, or its link is slow; look at it "
+        "and try again"
     )
 
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 from targets.errors import DeviceUnreachable, EdgesmithError, EnvironmentFault, UsageError
 from targets.link import bundle, scripts
 from targets.link.contract import Completed, Held, LinkLost, Shell, TooMuch
-from targets.link.place import Place, last_line, no_room
+from targets.link.place import Place, last_line, no_room, stalled
 from targets.link.session_name import is_orphaned, new_name
 
 MOST_ANSWER_BYTES = 64_000_000
@@ -95,7 +95,9 @@ class Remote:
     def pull(self, remote: str, local: Path) -> None:
         """Fetches a file, which is then whole or not there."""
         script = scripts.download(remote)
-        done = self._execute(script, b"", _seconds(MOST_ANSWER_BYTES), MOST_FILE_BYTES)
+        done = self._retried(
+            lambda: self._shell(script, b"", _seconds(MOST_ANSWER_BYTES), MOST_FILE_BYTES)
+        )
         if done.code != 0:
             raise DeviceUnreachable(f"{self._told()} has no {remote}: {last_line(done.stderr)}")
         try:
@@ -111,13 +113,19 @@ class Remote:
         environment: Mapping[str, str],
         timeout_s: float,
     ) -> Completed:
-        """Runs the command in the session's folder. Its answer may have 64 MB."""
+        """Runs the command in the session's folder. Its answer may have 64 MB.
+
+        A TimeoutError is the command's own: the device still takes the order to end it.
+        """
         script = scripts.run(self.folder, command, environment)
         try:
-            done = self._execute(script, stdin, timeout_s, MOST_ANSWER_BYTES)
-        except (TimeoutError, TooMuch, KeyboardInterrupt):
-            with contextlib.suppress(DeviceUnreachable, TimeoutError):
-                self._shell(scripts.stop(self.folder), b"", _SHORT_S)
+            done = self._retried(lambda: self._timed(script, stdin, timeout_s, MOST_ANSWER_BYTES))
+        except TimeoutError:
+            self._stop()
+            raise
+        except (TooMuch, KeyboardInterrupt):
+            with contextlib.suppress(DeviceUnreachable):
+                self._stop()
             raise
         if done.code in _NO_COMMAND:
             raise EnvironmentFault(
@@ -153,12 +161,19 @@ class Remote:
         if keep and sum(self._session().kept.values()) + len(content) < scripts.KEPT_LIMIT_BYTES:
             self._shell(scripts.retain(self.folder, name, sha256), b"", _SHORT_S)
 
-    def _execute(self, script: str, stdin: bytes, timeout_s: float, most_bytes: int) -> Completed:
-        return self._retried(lambda: self._shell(script, stdin, timeout_s, most_bytes))
+    def _stop(self) -> None:
+        self._shell(scripts.stop(self.folder), b"", _SHORT_S)
 
     def _shell(
         self, script: str, stdin: bytes, timeout_s: float, most_bytes: int = MOST_ANSWER_BYTES
     ) -> Completed:
+        """A script of our own: without its answer in time the device itself is at fault."""
+        try:
+            return self._timed(script, stdin, timeout_s, most_bytes)
+        except TimeoutError as error:
+            raise stalled(self._place.device, error) from error
+
+    def _timed(self, script: str, stdin: bytes, timeout_s: float, most_bytes: int) -> Completed:
         shell = self._session().shell
         done = shell.execute(script, stdin=stdin, timeout_s=timeout_s, most_bytes=most_bytes)
         if done.code == scripts.GONE:
@@ -235,7 +250,8 @@ class Remote:
         for first, _, name in (line.strip().partition(" ") for line in lines):
             if first == "session" and is_orphaned(name):
                 script = scripts.discard(root, name)
-                shell.execute(script, stdin=b"", timeout_s=_SHORT_S, most_bytes=MOST_ANSWER_BYTES)
+                with contextlib.suppress(TimeoutError):  # its keeper, or the next session, does it
+                    shell.execute(script, stdin=b"", timeout_s=_SHORT_S, most_bytes=1_000_000)
             if first.isdigit():
                 kept[name] = int(first)
         return kept

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from targets.errors import UsageError
+from targets.link.session_name import FORM
 
 GONE = 125
 """Exit code of a script that found its session's folder missing."""
@@ -56,8 +57,8 @@ def keep(root: str, session: str) -> str:
             "echo ready",
             "pwd -P",
             "cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown",
-            'for f in kept/*; do [ -f $f ] && echo "$(wc -c < $f) ${f#kept/}"; done',
-            f"for d in s-*; do [ $d = {name} ] || echo session $d; done",
+            'for f in kept/*; do [ -f "$f" ] && echo "$(wc -c < "$f") ${f#kept/}"; done',
+            f"for d in $({_SESSIONS}); do [ $d = {name} ] || echo session $d; done",
             "echo",
             "read word",
             f'[ "$(cat {name}/keeper 2>/dev/null)" = $$ ] || exit 0',
@@ -70,7 +71,10 @@ def keep(root: str, session: str) -> str:
     )
 
 
-_OTHERS = '[ "$(ls -d s-* 2>/dev/null)" ]'
+# Only what has the form of our names: whatever else is there is not ours to remove.
+_SESSIONS = f"ls -d s-* 2>/dev/null | grep -xE '{FORM}'"
+
+_OTHERS = f'[ "$({_SESSIONS})" ]'
 
 # Ends the command that a session left running: its group, and itself where it leads none.
 _STOP = (
@@ -80,7 +84,8 @@ _STOP = (
 
 # A keeper that lives has its session's name in its command line; a number alone may be another's.
 _SWEEP = (
-    "for d in s-*; do [ -d $d ] || continue; k=$(cat $d/keeper 2>/dev/null); "
+    f"for d in $({_SESSIONS}); do "
+    "[ -d $d ] || continue; k=$(cat $d/keeper 2>/dev/null); "
     "grep -q $d /proc/${k:-none}/cmdline 2>/dev/null && continue; "
     "p=$(cat $d/running 2>/dev/null); "
     '[ "$p" ] && [ "$(readlink /proc/$p/cwd)" = "$(pwd -P)/$d" ] && stop $d; '

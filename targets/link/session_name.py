@@ -2,9 +2,13 @@
 
 import hashlib
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
+
+FORM = "s-[0-9a-f]{8}-[0-9]+-[0-9]+-[0-9a-f]{6}"
+"""A pattern of all names, for Python and for `grep -E`."""
 
 
 def new_name() -> str:
@@ -14,15 +18,35 @@ def new_name() -> str:
 
 def is_orphaned(name: str) -> bool:
     """Whether a process of this machine opened the session and lives no more."""
-    parts = name.split("-")
-    if len(parts) != 5 or parts[1] != _host() or not parts[2].isdigit():
+    if not re.fullmatch(FORM, name):
         return False
-    return _start(int(parts[2])) != parts[3]
+    _, host, pid, start, _ = name.split("-")
+    return host == _host() and _start(int(pid)) != start
 
 
 def _host() -> str:
-    """Eight digits of a hash: a host's name may hold characters that no session's may."""
-    return hashlib.sha256(f"{socket.gethostname()} {os.getuid()}".encode()).hexdigest()[:8]
+    """Eight digits of a hash of what tells whether a process may be looked up here by its number.
+
+    A host's name alone does not: boards share those of their image, and so do containers.
+    """
+    told = (socket.gethostname(), str(os.getuid()), _machine(), _namespace())
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:8]
+
+
+def _machine() -> str:
+    """The installed system's own number (machine-id(5)), "" without one."""
+    try:
+        return Path("/etc/machine-id").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _namespace() -> str:
+    """Where numbers of processes count from (pid_namespaces(7)), "" where that is not told."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _start(pid: int) -> str:

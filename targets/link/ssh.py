@@ -61,7 +61,8 @@ class SshShell:
     async def _executed(self, script: str, stdin: bytes, most_bytes: int) -> Completed:
         process = await self._started(script)
         try:
-            process.stdin.write(stdin)
+            with contextlib.suppress(BrokenPipeError):  # a short command may have ended by now
+                process.stdin.write(stdin)
             process.stdin.write_eof()
             stdout, stderr = await asyncio.gather(
                 _read(process.stdout, most_bytes), _tail(process.stderr)
@@ -136,9 +137,8 @@ async def _connected(address: SshAddress, pins: Pins) -> asyncssh.SSHClientConne
 async def _attempt(
     address: SshAddress, pins: Pins, jump: asyncssh.SSHClientConnection | None
 ) -> asyncssh.SSHClientConnection:
-    pinned = pins.of(address.label)
-    client = _Client(bool(pinned))
-    keys = [asyncssh.import_public_key(key) for key in pinned]
+    keys = _keys(address, pins)
+    client = _Client(bool(keys))
     try:
         connection = await asyncio.wait_for(
             asyncssh.connect(
@@ -158,11 +158,29 @@ async def _attempt(
         raise DeviceUnreachable(_wrong_key(address, pins, client.offered)) from error
     except asyncssh.PermissionDenied as error:
         raise DeviceUnreachable(_denied(address)) from error
+    except asyncssh.ConnectionLost:
+        raise  # trying again may help
+    except asyncssh.DisconnectError as error:
+        raise DeviceUnreachable(
+            f"{address.label} opens no SSH connection: {error.reason}; is it an SSH server, and "
+            "one of these years?"
+        ) from error
     except (asyncssh.KeyImportError, asyncssh.ConfigParseError) as error:
         raise UsageError(f"{address.label}: {error}") from error
     if client.offered is not None:
         pins.add(address.label, _written(client.offered))
     return connection
+
+
+def _keys(address: SshAddress, pins: Pins) -> list[asyncssh.SSHKey]:
+    """The keys that are pinned. Raises UsageError for a line that holds none."""
+    try:
+        return [asyncssh.import_public_key(key) for key in pins.of(address.label)]
+    except asyncssh.KeyImportError as error:
+        raise UsageError(
+            f"{pins.file}: a line of '{address.label}' holds no host key: {error}; repair it, or "
+            "remove it, and the key that the device shows next is pinned"
+        ) from error
 
 
 def _wrong_key(address: SshAddress, pins: Pins, offered: asyncssh.SSHKey | None) -> str:

@@ -52,7 +52,7 @@ def model(tmp_path) -> Path:
 
 def added(device, name="board"):
     """The arguments of `devices add` for a device of the tests."""
-    options = ["--folder", device.root, "--python", sys.executable]
+    options = ["--folder", device.root.parent, "--python", sys.executable]
     address = device.server.address
     if device.profile.link == "adb":
         return ["devices", "add", name, "--adb", address.serial, *options]
@@ -189,6 +189,16 @@ def test_wheels_that_fit_are_put_there(device, tmp_path):
     assert installed == ["installed pretended-1.0-py3-none-any.whl"]
     code = (device.root / "site" / "pretended" / "__init__.py").read_text()
     assert code == "TAG = 'py3-none-any'"
+
+
+def test_a_wheel_that_takes_too_long_to_unpack_is_told(device, tmp_path, monkeypatch):
+    device.write_profile()
+    with zipfile.ZipFile(tmp_path / "pretended-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("pretended/__init__.py", "")
+    monkeypatch.setattr("pipeline.device_doctor._INSTALL_S", 0.0)
+    result = invoke("doctor", "--device", "board", "--install", tmp_path)
+    assert result.exit_code == 5
+    assert "unpacking pretended-1.0-py3-none-any.whl there gave no answer in 0 s" in result.output
 
 
 def test_wheels_that_do_not_fit_are_told(device, tmp_path):

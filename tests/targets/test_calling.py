@@ -83,6 +83,7 @@ def call(blames: type[EdgesmithError] = ConversionError) -> Call:
         (refused("unsupported"), ConversionError, "it said so"),
         (refused("memory"), ArtifactError, "more memory than the 4.3 GB allowed"),
         (refused("missing"), EnvironmentFault, "install tflite"),
+        (refused("environment"), EnvironmentFault, "^it said so$"),
         (refused("runtime", "x" * 9999), ArtifactError, "…$"),
     ],
 )

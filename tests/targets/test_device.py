@@ -90,6 +90,22 @@ def test_an_unknown_device_is_told_the_nearest(own: Path) -> None:
             "name: box\nruntimes: [tflite]\npin: [4]\ncores: [{kind: A, count: 1, ids: [0]}]\n",
             "pin .4. names cores",
         ),
+        ("name: box\nruntimes: [tflite]\nfolder: /a/../b\n", "key 'folder'.*no '..'"),
+        ('name: box\nruntimes: [tflite]\nsensor: "meter \'x"\n', "key 'sensor'.*No closing quot"),
+        ("name: box\nruntimes: [tflite]\nsensor: ' '\n", "key 'sensor'.*no command"),
+        ('name: box\nruntimes: [tflite]\nsensor: "a\\0b"\n', "key 'sensor'.*no command"),
+        (
+            "name: box\nruntimes: [openvino]\nvendor: {openvino: {program: /x}}\n",
+            "key 'vendor.openvino.*'tflite' or 'onnxruntime'",
+        ),
+        (
+            "name: box\nruntimes: [tflite]\nvendor: {tflite: {program: ~/x}}\n",
+            "key 'vendor.tflite.program'.*found '~/x'",
+        ),
+        (
+            "name: box\nruntimes: [tflite]\nvendor: {tflite: {program: /a/../x}}\n",
+            "key 'vendor.tflite.program'.*no '..'",
+        ),
         ("name: [", "can't be read"),
         ("", "box.yaml"),
     ],

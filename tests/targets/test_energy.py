@@ -74,6 +74,10 @@ def test_the_median_of_five_is_told() -> None:
         (replace(ROUND, load=((0, 5.0), (2, 5.1), (1, 5.0))), "clock went backwards"),
         (replace(ROUND, idle_before=((0, 2.0), (1, float("nan")), (2, 2.0))), "no finite number"),
         (
+            replace(COUNTER, load=((0, 9.0), (1, 9.5), (2, 0.5), (3, 1.0))),
+            "the counter falls from 9.5 to 0.5 J under load",
+        ),
+        (
             EnergyRound("s", "W", *[steady(3.0, noise=0.0)] * 3, inferences=9),
             "s is stuck: all 903 readings are 3",
         ),
@@ -101,7 +105,20 @@ def test_a_round_survives_json() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"unit": "V"}, {"inferences": 1.5}, {"load": [[1]]}, {"load": [["a", 1]]}, {"more": 1}],
+    [
+        {"unit": "V"},
+        {"inferences": 1.5},
+        {"inferences": 10**400},
+        {"load": [[1]]},
+        {"load": [["a", 1]]},
+        {"load": [[float("inf"), 1]]},
+        {"load": [[10**400, 1]]},
+        {"load": [[1, 10**400]]},
+        {"load": None},
+        {"sensor": 5},
+        {"reason": 5},
+        {"more": 1},
+    ],
 )
 def test_a_malformed_round_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ArtifactError):

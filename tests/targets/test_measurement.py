@@ -1,13 +1,10 @@
 """Samples in, numbers out: quantiles, drift, and readings that do not exist."""
 
-import json
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targets.errors import ArtifactError
 from targets.measurement import (
     Measurement,
     MemoryPhases,
@@ -92,34 +89,3 @@ def test_a_slower_reference_kernel_invalidates() -> None:
     told = measured(slower, slower, STEADY).invalid_reason()
     assert told is not None
     assert "reference kernel changes by +20.0%" in told
-
-
-def test_a_measurement_survives_json() -> None:
-    first = measured(STEADY, replace(STEADY, warmup_iterations=31), memory=(MEMORY,))
-    assert Measurement.from_json(json.loads(json.dumps(first.to_json()))) == first
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("latency_ns", []),
-        ("latency_ns", [1.5]),
-        ("latency_ns", ["1"]),
-        ("load_ns", 0),
-        ("load_ns", True),
-    ],
-)
-def test_samples_that_are_none_are_refused(key: str, value: object) -> None:
-    document = json.loads(json.dumps(measured(STEADY).to_json()))
-    document["processes"][0][key] = value
-    with pytest.raises(ArtifactError, match="whole nanoseconds"):
-        Measurement.from_json(document)
-
-
-def test_keys_are_strict() -> None:
-    document = measured(STEADY).to_json()
-    with pytest.raises(ArtifactError, match="'extra' is unknown"):
-        Measurement.from_json({**document, "extra": 1})
-    del document["provenance"]
-    with pytest.raises(ArtifactError, match="'provenance' is missing"):
-        Measurement.from_json(document)

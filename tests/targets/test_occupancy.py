@@ -30,10 +30,14 @@ def test_another_process_is_waited_for_and_named() -> None:
     with other:
         assert other.stdout.readline() == "held\n"
         told: list[str] = []
-        threading.Timer(0.5, other.stdin.close).start()
-        start = time.monotonic()
-        with occupied("board", told.append):
-            assert time.monotonic() - start > 0.4
+
+        def let_go(message: str) -> None:
+            told.append(message)
+            other.stdin.close()
+
+        with occupied("board", let_go):
+            assert told
+            assert other.wait() == 0
     (message,) = told
     assert message.startswith(f"device 'board' is in use by process {other.pid}")
 

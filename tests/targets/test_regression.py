@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from targets.artifact import Artifact
 from targets.budget import Observation
 from targets.device import DeviceProfile
+from targets.energy import EnergyRound
 from targets.errors import RecipeError
 from targets.measurement import MemoryPhases, ProcessSamples, TimingRule
 from targets.regression import (
@@ -24,6 +25,7 @@ from targets.regression import (
     undecided,
     unmeasured,
 )
+from targets.sign_test import asked_rule
 from targets.trial import Seat
 
 P50 = "latency_ms.p50"
@@ -31,6 +33,7 @@ ALLOWED = {P50: 0.05}
 RULE = TimingRule(cool_down_s=0.0)
 OLD = Artifact(Path("old.onnx"), "onnx", "a" * 64, 100_000, (), ())
 FRESH = Artifact(Path("new.onnx"), "onnx", "b" * 64, 120_000, (), ())
+SECOND = 1_000_000_000
 STEADY = ProcessSamples((1_000_000,) * 100, 5, 5, 100, 100, 30)
 
 
@@ -57,18 +60,26 @@ class Scripted:
         self.turns.append(artifact.path.stem)
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
+    def energy(self, artifact: Artifact, rule: TimingRule, seed: int = 0) -> EnergyRound:
+        self.turns.append("energy")
+        watts = 3.0 + 0.2 * (self.turns.count("energy") % 3)
+        idle, load = (
+            tuple((i * SECOND, w + 0.001 * (i % 2)) for i in range(9)) for w in (2, watts)
+        )
+        return EnergyRound("meter", "W", idle, load, idle, 1000)
+
     def memory(self, artifact: Artifact, seed: int = 0) -> MemoryPhases:
         self.turns.append("memory")
         return MemoryPhases(0, 20, 30, self.peak)
 
 
-def held(old, new, allowed=ALLOWED, peak=3_000_000):
+def held(old, new, allowed=ALLOWED, peak=3_000_000, rule=RULE):
     turns: list[str] = []
     seats = {
         BASELINE: Seat(Scripted(old, turns), OLD),
         NEW: Seat(Scripted(new, turns, peak), FRESH),
     }
-    return hold(seats, allowed, RULE), turns
+    return hold(seats, allowed, rule), turns
 
 
 def scattered(count: int, middle: float, by: float) -> list[ProcessSamples]:
@@ -125,6 +136,18 @@ def test_memory_is_measured_only_where_it_is_compared() -> None:
     found, turns = held([at(1)], [at(1)], {"peak_memory_mb": 0.1}, peak=4_000_000)
     assert (found.verdict.status, turns.count("memory")) == ("FAIL", 16)
     assert found.verdict.lines[0].observed == pytest.approx(4 / 3)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "rounds"), [(0.95, (6, 8)), (0.975, (6, 9)), (0.99, (8, 10))]
+)
+def test_an_open_session_of_energy_is_followed_by_one_of_enough_rounds(
+    confidence: float, rounds: tuple[int, int]
+) -> None:
+    rule = replace(asked_rule(confidence=confidence), cool_down_s=0.0)
+    found, turns = held([at(1)], [at(1)], {"energy_mj": 0.01}, rule=rule)
+    assert [one.verdict.status for one in found.attempts] == ["INCONCLUSIVE"] * 2
+    assert turns.count("energy") == 2 * sum(rounds)
 
 
 def test_a_size_is_a_fact_and_needs_no_interval() -> None:

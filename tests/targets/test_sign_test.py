@@ -33,6 +33,15 @@ def test_two_sittings_keep_the_confidence(confidence: float) -> None:
     assert first + (1 - 2 * first) * second <= 1 - confidence + 1e-9
 
 
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.975, 0.99, 0.9999])
+def test_rounds_of_energy_keep_the_level_of_their_sitting(confidence: float) -> None:
+    rule = asked_rule(confidence=confidence).metering()
+    for one in (rule, rule.retried()):
+        assert tail(one.energy_rounds, one.energy_rounds) <= one.level + 1e-9
+    assert asked_rule().metering().energy_rounds == 5
+    assert asked_rule().retried().energy_rounds == 0
+
+
 def test_what_is_asked_for_is_taken() -> None:
     rule = asked_rule(processes=30, samples=250)
     assert (rule.processes, rule.memory_processes, rule.retry_processes) == (30, 30, 30)

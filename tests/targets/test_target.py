@@ -58,6 +58,15 @@ def test_a_profile_for_estimates_is_not_measured() -> None:
         b'"outputs": [], "executed": [], "notes": [], "runtime_version": "1"}',
         b'{"inputs": [{"name": "x", "shape": [1], "dtype": "object32", "quantization": null}],'
         b'"outputs": [], "executed": [], "notes": [], "runtime_version": "1"}',
+        b'{"inputs": [{"name": "x", "shape": [Infinity], "dtype": "int8", "quantization": null}],'
+        b'"outputs": [], "executed": [], "notes": [], "runtime_version": "1"}',
+        b'{"inputs": [{"name": "x", "shape": [1], "dtype": "int8", "quantization":'
+        b'{"scale": null, "zero_point": 0}}],'
+        b'"outputs": [], "executed": [], "notes": [], "runtime_version": "1"}',
+        b'{"inputs": [], "outputs": [], "executed": [{"name": "x", "type": "y", "dtype": "int8",'
+        b'"macs": "many"}], "notes": [], "runtime_version": "1"}',
+        b'{"inputs": [], "outputs": [], "executed": [{"name": "x", "type": null,'
+        b'"dtype": "int8"}], "notes": [], "runtime_version": "1"}',
     ],
 )
 def test_a_malformed_description_is_the_devices_fault(stdout: bytes, tmp_path: Path) -> None:
@@ -73,6 +82,8 @@ def test_a_malformed_description_is_the_devices_fault(stdout: bytes, tmp_path: P
         b'{"latency_ns": []}',
         b'{"latency_ns": [0], "load_ns": 1, "first_inference_ns": 1, "reference_ns_before": 1,'
         b'"reference_ns_after": 1, "warmup_iterations": 1, "conditions": {}}',
+        b'{"latency_ns": [1], "load_ns": 1, "first_inference_ns": 1, "reference_ns_before": 1,'
+        b'"reference_ns_after": 1, "warmup_iterations": 1, "conditions": null}',
         b'{"latency_ns": 5, "load_ns": 1, "first_inference_ns": 1, "reference_ns_before": 1,'
         b'"reference_ns_after": 1, "warmup_iterations": 1, "conditions": {}}',
     ],

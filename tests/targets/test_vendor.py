@@ -1,6 +1,7 @@
 """The vendors' own benchmark programs, played by scripts that print what the real ones print."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from targets.artifact import SUFFIX_OF_FORMAT, Artifact
 from targets.device import DeviceProfile
 from targets.errors import ConversionError, DeviceUnreachable, EnvironmentFault
+from targets.link.contract import Completed
+from targets.link.local import Local
 from targets.measurement import TimingRule
 from targets.target import Target, find
 from targets.vendor import VendorTarget, read_benchmark_model, read_perf_test
@@ -110,6 +113,19 @@ def test_a_program_that_is_not_it_is_told(
     artifact = artifact_of(tmp_path, "tflite")
     with pytest.raises(kind, match=told):
         measured.sample(artifact, RULE)
+
+
+class Hanging(Local):
+    """A link to a device on which nothing comes to its end."""
+
+    def run(self, *_: object, timeout_s: float, **__: object) -> Completed:
+        raise TimeoutError(f"no answer in {timeout_s:g} s")
+
+
+def test_a_program_that_tells_no_version_in_time_is_told(tmp_path: Path) -> None:
+    measured = replace(target(tmp_path, "tflite", BENCHMARK_MODEL), link=Hanging())
+    with pytest.raises(DeviceUnreachable, match=r"--help .* in 60 s; is it a benchmark_model\?"):
+        measured.identify()
 
 
 def test_over_a_link_it_is_the_same(device, tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def test_stdout_is_one_document_whatever_the_runtime_says(models: Path) -> None:
         ({"command": "describe", "runtime": "caffe", "model": "m"}, "artifact", "caffe"),
         ({"command": "describe", "runtime": "tflite", "model": "/no/such"}, "runtime", "such"),
         ({"command": "describe", "runtime": "tflite", "agent": 1}, "version", "wants agent 1"),
+        ({"command": "heat", "runtime": "tflite", "cores": [1000]}, "environment", "key 'pin' nam"),
+        ({"command": "heat", "runtime": "tflite", "cores": [2**70]}, "environment", "[118"),
     ],
 )
 def test_a_failure_is_an_answer(request_: dict[str, object], kind: str, told: str) -> None:

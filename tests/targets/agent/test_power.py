@@ -187,6 +187,12 @@ def test_a_command_that_is_missing_or_changes_its_unit(bare_machine: Path) -> No
         sensor.read()
 
 
+@pytest.mark.parametrize(("command", "told"), [("meter 'x", "No closing"), (" ", "is empty")])
+def test_what_is_no_command(command: str, told: str) -> None:
+    with pytest.raises(EnvironmentFault, match=told):
+        sensor_of([], command)
+
+
 def test_a_command_that_hangs(bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(power_commands, "_TIMEOUT_S", 0.1)
     with pytest.raises(EnvironmentFault, match=r"no answer in 0.1 s"):

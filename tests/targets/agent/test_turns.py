@@ -6,7 +6,8 @@ import numpy as np
 
 from targets.agent.fingerprint import fingerprint
 from targets.agent.turns import SETTLING, Timed, time_in_turns
-from targets.measurement import TimingRule, process_from_json
+from targets.measurement import TimingRule
+from targets.samples import process_from_json
 
 RULE = TimingRule(
     min_samples=20, min_seconds=0.0, max_seconds=1.0, warmup_min_iterations=3, warmup_min_s=0.0,

@@ -13,6 +13,7 @@ import pytest
 
 from targets.errors import DeviceUnreachable, EnvironmentFault, UsageError
 from targets.link import remote, scripts
+from targets.link.connect import forget
 from targets.link.contract import Completed
 from targets.link.remote import Remote
 
@@ -26,7 +27,7 @@ def alive(mark: Path) -> bool:
     """Whether the process that wrote its number there still runs."""
     try:
         state = Path(f"/proc/{mark.read_text()}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state.rpartition(")")[2].split()[0] != "Z"
 
@@ -175,12 +176,31 @@ def test_a_killed_program_leaves_nothing_behind(device, tmp_path: Path) -> None:
 
 
 def test_a_session_whose_keeper_was_killed_is_swept_at_the_next(device, tmp_path: Path) -> None:
-    stale = device.root / "s-0-1-2-3"
+    stale = device.root / "s-00000000-1-2-000003"
     stale.mkdir(parents=True)
     (stale / "keeper").write_text(f"{os.getpid()}\n")  # the number is another's by now
     (stale / "running").write_text(f"{os.getpid()}\n")
     assert Path(device.link().folder).parent == device.root
     assert not stale.exists()
+
+
+def test_what_is_not_ours_in_the_folder_of_a_profile_stays(device, tmp_path: Path) -> None:
+    theirs = [
+        device.root.parent / "s-00000000-1-2-000003" / "photos",
+        device.root.parent / "kept" / "photos",
+        device.root.parent / "site" / "photos",
+        device.root / "s-bahn" / "photos",
+    ]
+    for one in theirs:
+        one.mkdir(parents=True)
+    link = device.link()
+    assert run(link, "print(1)").stdout == b"1\n"
+    device.server.drop()
+    assert run(link, "print(1)").stdout == b"1\n"
+    del link
+    gc.collect()
+    forget(device.profile)
+    assert all(one.exists() for one in theirs)
 
 
 def test_a_folder_that_may_not_be_made_is_told(device, tmp_path: Path) -> None:
@@ -190,7 +210,7 @@ def test_a_folder_that_may_not_be_made_is_told(device, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_with_what_is_free(device, tmp_path: Path) -> None:
-    device.root.mkdir()
+    device.root.mkdir(parents=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(device.root)],
         capture_output=True,
