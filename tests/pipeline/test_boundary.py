@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+HEEDING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+"""What a shell starts in the background is born deaf to SIGINT."""
 ENDLESS = (
     "import time; from pipeline.boundary import leave_with; from targets.link.local import Local;"
     "link = Local(); leave_with(lambda: print(link.folder, flush=True) or time.sleep(600), False)"
@@ -27,7 +29,7 @@ FORKING = (
 
 def started(program: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", HEEDING + program],
         cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

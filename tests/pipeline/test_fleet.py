@@ -17,6 +17,7 @@ from pathlib import Path
 from pipeline import fleet
 from pipeline.boundary import leave_with
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 first = threading.Event()
 
 def checked(model, profile, stated, rule, lane, given):
