@@ -29,7 +29,7 @@ DENSE, OWN = "dense", "float32"
 FINAL = "final"
 UNCHANGED = "unchanged"
 """The name of the dense model where it is what leaves."""
-LEAST_S, LONGEST_WARMUP_S = 0.25, 1.0
+LEAST_S, LEAST_WARMUP_S, LONGEST_WARMUP_S = 0.25, 0.1, 1.0
 """Each process of a session is shorter than one of a trial: a ratio rests on many processes side by
 side, and no limit is judged by it."""
 PARENTS = {DENSE: "the dense model", OWN: "its own float32 version"}
@@ -182,6 +182,7 @@ def _session(desk: Desk, runtime: str, artifacts: Mapping[str, Artifact]) -> Ses
     rule = replace(
         comparison.rule_of(desk.rule),
         min_seconds=min(desk.rule.min_seconds, LEAST_S),
+        warmup_min_s=min(desk.rule.warmup_min_s, LEAST_WARMUP_S),
         warmup_max_s=min(desk.rule.warmup_max_s, LONGEST_WARMUP_S),
         memory_processes=0,
     )

@@ -40,6 +40,12 @@ class Graph:
         """The same graph with parameters of its own."""
         return replace(self, module=copied(self.module))
 
+    def taking(self, inputs: tuple[torch.Tensor, ...]) -> "Graph":
+        """The same graph with other inputs of its own; what is found out of either both know."""
+        other = replace(self, inputs=inputs)
+        object.__setattr__(other, "memo", self.memo)
+        return other
+
 
 def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Graph:
     """Export a module with a dynamic batch, or a static one where the model has fixed it.

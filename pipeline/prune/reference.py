@@ -11,7 +11,6 @@ tensors of stride zero, where one element is many. Parameters and inputs are clo
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -65,7 +64,7 @@ def differences(
     reference in float64, relative to the node's largest reference value."""
     inputs = _fitting(graph, inputs)
     # A batch may be merged into labelled dimensions: labels are of the inputs given.
-    found = survey(replace(without_blocks(graph, plan.blocks), inputs=inputs))
+    found = survey(without_blocks(graph, plan.blocks).taking(inputs))
     check_fits(plan, found)
     wide = tuple(t.double() if t.dtype in _FLOATS else t for t in inputs)
     kept = _Kept(found, plan)

@@ -113,7 +113,7 @@ class _Kept:
     def _of(self, batch: int) -> tuple[Survey, Choice]:
         size = len(self._batches[batch][0])
         if size not in self._known:
-            found = survey(replace(self._graph, inputs=self._batches[batch]))
+            found = survey(self._graph.taking(self._batches[batch]))
             check_fits(self._plan, found)
             self._known[size] = found, choose(found, self._plan)
         return self._known[size]

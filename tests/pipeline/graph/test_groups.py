@@ -123,3 +123,12 @@ def test_a_survey_is_kept_while_the_graph_stays() -> None:
     assert survey(graph.copy()) is not first
     graph.module.inner.weight = nn.Parameter(torch.randn(16, 8, 1, 1))
     assert survey(graph) is not first
+
+
+def test_batches_of_several_sizes_are_surveyed_once_each() -> None:
+    graph = trace(Residual().eval(), (IMAGE,))
+    whole, rest = (torch.randn(count, 3, 8, 8) for count in (4, 2))
+    found = [survey(graph.taking((batch,))) for batch in (IMAGE, whole, rest)]
+    assert len({id(one) for one in found}) == 3
+    for batch, known in zip((rest, IMAGE, whole), (found[2], found[0], found[1]), strict=True):
+        assert survey(graph.taking((batch,))) is known
