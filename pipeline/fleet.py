@@ -34,6 +34,7 @@ _WORST_FIRST = (1, 2, 6, 7, 5, 3, 4, 0)
 """Exit codes: of several, the first of these."""
 _ENDING_S = 10.0
 """What an interrupt leaves a device's thread to end what it is at."""
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -179,12 +180,14 @@ def _run(works: Sequence[Callable[[], None]], interrupted: threading.Event) -> N
     Daemons: one that hangs, or waits for its device, does not keep an interrupt waiting. And each
     has an event for its end, since in Python 3.11 a join that was interrupted waits no more.
     """
-    ends = [threading.Event() for _ in works]
-    for work, end in zip(works, ends, strict=True):
-        threading.Thread(target=_told_of, args=(work, end), daemon=True).start()
+    ends = []
     try:
+        for work in works:
+            ends.append(threading.Event())
+            threading.Thread(target=_told_of, args=(work, ends[-1]), daemon=True).start()
         for end in ends:
-            end.wait()
+            while not end.wait(_LOOK_S):
+                continue  # a signal that comes just before a wait begins does not end it
     except KeyboardInterrupt:
         interrupted.set()
         deadline = time.monotonic() + _ENDING_S
