@@ -16,7 +16,8 @@ from targets.errors import ArtifactError
 LARGEST_IDLE_CHANGE = 0.05
 LEAST_NET_DEVIATIONS = 3.0
 _LEAST_READINGS = 3
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
+"""Of a whole number from outside: what 64 bits hold."""
 
 Reading = Tuple[int, float]
 """Nanoseconds, and watts or joules."""
@@ -177,7 +178,7 @@ def energy_from_json(document: Mapping[str, Any]) -> EnergyRound:
             values[name] = tuple((_time(when), float(value)) for when, value in values[name])
     except (TypeError, ValueError, OverflowError) as error:
         raise ArtifactError(f"energy: readings must be pairs of numbers: {error}") from error
-    if values["unit"] not in ("W", "J") or not _is_count(values["inferences"]):
+    if values["unit"] not in ("W", "J") or not is_count(values["inferences"]):
         raise ArtifactError("energy: unit must be W or J, and inferences a whole number")
     if type(values["sensor"]) is not str or not isinstance(values["reason"], (str, type(None))):
         raise ArtifactError("energy: sensor must be text, and reason text or null")
@@ -185,13 +186,14 @@ def energy_from_json(document: Mapping[str, Any]) -> EnergyRound:
 
 
 def _time(when: Union[int, float]) -> int:
-    if abs(when) > _LARGEST:
+    if abs(when) > LARGEST:
         raise OverflowError(f"a time of {when:g} ns")
     return int(when)
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value <= _LARGEST
+def is_count(value: object) -> bool:
+    """Whether a value from outside is a whole number from 0 to LARGEST."""
+    return type(value) is int and 0 <= value <= LARGEST
 
 
 def _fault(trace: Trace) -> Optional[str]:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from targets.energy import energy_from_json
+from targets.energy import LARGEST, energy_from_json, is_count
 from targets.errors import ArtifactError
 from targets.measurement import ROLES, ExecutedOp, Measurement, MemoryPhases, ProcessSamples
 
 _SINGLE_TIMES = ("load_ns", "first_inference_ns", "reference_ns_before", "reference_ns_after")
 _BYTES = tuple(each.name for each in fields(MemoryPhases) if each.name.endswith("_bytes"))
-_LARGEST = 2**63 - 1
 
 
 def measurement_from_json(document: Mapping[str, Any]) -> Measurement:
@@ -35,12 +34,12 @@ def process_from_json(document: Mapping[str, Any]) -> ProcessSamples:
     """
     values = _checked(ProcessSamples, document, {"waiting_share": None})
     _require(values, ("latency_ns",), _is_list, "a list")
-    _require(values, ("warmup_iterations",), _is_count, "a whole number")
+    _require(values, ("warmup_iterations",), is_count, "a whole number")
     _require(values, ("conditions",), _is_texts, "an object of texts")
     _require(values, ("waiting_share",), _is_share, "a number or null")
     values["latency_ns"] = tuple(values["latency_ns"])
     times = values["latency_ns"] + tuple(values[name] for name in _SINGLE_TIMES)
-    if not values["latency_ns"] or not all(_is_count(each) and each > 0 for each in times):
+    if not values["latency_ns"] or not all(is_count(each) and each > 0 for each in times):
         raise ArtifactError("samples: times must be whole nanoseconds above 0, at least one sample")
     return ProcessSamples(**values)
 
@@ -49,7 +48,7 @@ def memory_from_json(document: Mapping[str, Any]) -> MemoryPhases:
     """One process's memory phases. Raises ArtifactError where a key is wrong."""
     values = _checked(MemoryPhases, document, {"pss_bytes": None, "cgroup_peak_bytes": None})
     told = [name for name in _BYTES if values[name] is not None]
-    _require(values, told, _is_count, "a whole number or null")
+    _require(values, told, is_count, "a whole number or null")
     if values["reason"] is not None:
         _require(values, ("reason",), _is_text, "text or null")
     return MemoryPhases(**values)
@@ -99,14 +98,10 @@ def _is_list(value: object) -> bool:
 
 
 def _is_whole(value: object) -> bool:
-    return type(value) is int and abs(value) <= _LARGEST
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value <= _LARGEST
+    return type(value) is int and abs(value) <= LARGEST
 
 
 def _is_share(value: object) -> bool:
     if value is None:
         return True
-    return type(value) is not bool and isinstance(value, int | float) and abs(value) <= _LARGEST
+    return type(value) is not bool and isinstance(value, int | float) and abs(value) <= LARGEST

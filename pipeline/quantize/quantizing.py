@@ -46,12 +46,12 @@ def planned(
     """
     refuse_quantized(graph)
     observed = observe(graph, calibration, frozenset(keeps))
-    refuse_weightless(observed)
+    _refuse_weightless(observed)
     settings = Settings(scheme="int8", mode="ptq", range=ranges, weight_range="least-squares")
     return decide(observed, settings)
 
 
-def refuse_weightless(observed: Observations) -> None:
+def _refuse_weightless(observed: Observations) -> None:
     """Raise TaskError where no operator with weights can be int8: nothing would be faster."""
     if observed.weights:
         return
